@@ -1,0 +1,60 @@
+//! A wrapper's past, as the store hands it out and the published dataset carries it.
+
+use std::collections::BTreeMap;
+
+use crate::model::bucket::Bucket;
+use crate::model::notes::Notes;
+use crate::model::rollup::SeriesName;
+
+/// Who a wrapper is: its name as the logs write it, and the name of its page.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WrapperId {
+    pub name: String,
+    /// Safe in any path and unique without regard to case: `[a-z0-9-]+`. Given once and kept.
+    pub slug: String,
+}
+
+/// One wrapper's buckets, each level sorted by time and without empty stretches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    /// End of the wrapper's oldest known operation.
+    pub first_end_ms: i64,
+    /// (minute, all series).
+    pub minutes: Vec<(i64, Bucket)>,
+    /// (hour, all series).
+    pub hours: Vec<(i64, Bucket)>,
+    /// (day, all series).
+    pub days: Vec<(i64, Bucket)>,
+    /// Hours again, by operation type and model, for breakdowns.
+    pub series: BTreeMap<SeriesName, Vec<(i64, Bucket)>>,
+    /// By day, sorted.
+    pub notes: Vec<(i64, Notes)>,
+}
+
+impl History {
+    /// All minutes in `from..to` (minutes since the epoch) merged into one bucket.
+    pub fn sum_minutes(&self, from: i64, to: i64) -> Bucket {
+        merged(slice(&self.minutes, from, to))
+    }
+
+    /// All hours in `from..to` (hours since the epoch) merged into one bucket.
+    pub fn sum_hours(&self, from: i64, to: i64) -> Bucket {
+        merged(slice(&self.hours, from, to))
+    }
+}
+
+/// The entries of a sorted level whose time is in `from..to`.
+pub fn slice<T>(level: &[(i64, T)], from: i64, to: i64) -> &[(i64, T)] {
+    let start = level.partition_point(|entry| entry.0 < from);
+    let end = level.partition_point(|entry| entry.0 < to);
+    &level[start..end.max(start)]
+}
+
+/// The sum of some buckets.
+pub fn merged(buckets: &[(i64, Bucket)]) -> Bucket {
+    let mut sum = Bucket::default();
+    for (_, bucket) in buckets {
+        sum.merge(bucket);
+    }
+    sum
+}

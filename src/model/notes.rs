@@ -1,0 +1,145 @@
+//! What a wrapper's day leaves behind besides numbers: errors by kind with samples, and its slowest
+//! operations. All of it is bounded and merges in any order to the same value.
+
+use std::collections::BTreeMap;
+
+use crate::model::operation::Operation;
+
+/// Newest samples kept of one kind of error in a day.
+pub const SAMPLES_A_KIND: usize = 3;
+/// Slowest operations kept of a day.
+pub const SLOWEST_A_DAY: usize = 10;
+/// Kinds of error kept of a day; what comes beyond is counted under [`OTHER`].
+pub const KINDS_A_DAY: usize = 64;
+/// The name under which is summed what goes beyond a limit.
+pub const OTHER: &str = "other";
+/// Longest text kept of a message or a kind, in characters.
+pub const TEXT_CHARS: usize = 300;
+
+/// One operation that someone may want to look at.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sample {
+    pub end_ms: i64,
+    pub id: String,
+    pub operation_type: String,
+    pub model: String,
+    /// [`crate::model::operation::Outcome::word`].
+    pub outcome: String,
+    /// The error message, shortened; empty where there is none.
+    pub message: String,
+    pub duration_ns: Option<u64>,
+}
+
+/// One wrapper's notable operations of one day.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// (kind, hour since the epoch) → failed operations.
+    pub errors: BTreeMap<(String, i64), u64>,
+    /// kind → newest samples, newest first.
+    pub samples: BTreeMap<String, Vec<Sample>>,
+    /// Slowest first.
+    pub slowest: Vec<Sample>,
+}
+
+impl Notes {
+    pub fn add(&mut self, operation: &Operation) {
+        if operation.outcome.failed() {
+            self.add_error(operation);
+        }
+        let duration = operation.duration_ns.unwrap_or(0);
+        let least = self.slowest.last().and_then(|sample| sample.duration_ns).unwrap_or(0);
+        if duration > 0 && (self.slowest.len() < SLOWEST_A_DAY || duration >= least) {
+            self.slowest.push(sample(operation));
+            self.trim_slowest();
+        }
+    }
+
+    fn add_error(&mut self, operation: &Operation) {
+        let mut kind = error_kind(operation);
+        if !self.samples.contains_key(&kind) && self.samples.len() >= KINDS_A_DAY {
+            kind = OTHER.to_owned();
+        }
+        let hour = crate::model::time::hour_of(operation.end_ms);
+        let samples = self.samples.entry(kind.clone()).or_default();
+        *self.errors.entry((kind, hour)).or_default() += 1;
+        let full = samples.len() >= SAMPLES_A_KIND;
+        if !full || samples.last().is_some_and(|oldest| operation.end_ms >= oldest.end_ms) {
+            samples.push(sample(operation));
+            trim_samples(samples);
+        }
+    }
+
+    pub fn merge(&mut self, other: &Notes) {
+        for (kind, theirs) in &other.samples {
+            let kept = self.samples.contains_key(kind) || self.samples.len() < KINDS_A_DAY;
+            let kind = if kept { kind.as_str() } else { OTHER };
+            let samples = self.samples.entry(kind.to_owned()).or_default();
+            samples.extend_from_slice(theirs);
+            trim_samples(samples);
+        }
+        for ((kind, hour), count) in &other.errors {
+            let kind = if self.samples.contains_key(kind) { kind.as_str() } else { OTHER };
+            *self.errors.entry((kind.to_owned(), *hour)).or_default() += count;
+        }
+        self.slowest.extend_from_slice(&other.slowest);
+        self.trim_slowest();
+    }
+
+    fn trim_slowest(&mut self) {
+        self.slowest.sort_by(|a, b| b.duration_ns.cmp(&a.duration_ns).then_with(|| b.cmp(a)));
+        self.slowest.truncate(SLOWEST_A_DAY);
+    }
+}
+
+/// What a failure is grouped by: its code, else its message without what differs from one to the next
+/// (digits), else how it ended.
+pub fn error_kind(operation: &Operation) -> String {
+    let said = |text: &Option<std::borrow::Cow<str>>| {
+        text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+    };
+    if let Some(code) = said(&operation.error_code) {
+        return shorten(&code, 80);
+    }
+    match said(&operation.error_message) {
+        Some(message) => without_digits(&shorten(&message, 80)),
+        None => operation.outcome.word().to_owned(),
+    }
+}
+
+/// Runs of digits become `#`: `user 17 timed out after 30s` → `user # timed out after #s`.
+fn without_digits(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '0'..='9' if out.ends_with('#') => {}
+            '0'..='9' => out.push('#'),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// The text itself, or its first `chars` characters and an ellipsis.
+pub fn shorten(text: &str, chars: usize) -> String {
+    match text.char_indices().nth(chars) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+fn sample(operation: &Operation) -> Sample {
+    Sample {
+        end_ms: operation.end_ms,
+        id: shorten(operation.id.as_deref().unwrap_or_default(), TEXT_CHARS),
+        operation_type: operation.operation_type.clone().into_owned(),
+        model: operation.model.clone().into_owned(),
+        outcome: operation.outcome.word().to_owned(),
+        message: shorten(operation.error_message.as_deref().unwrap_or_default(), TEXT_CHARS),
+        duration_ns: operation.duration_ns,
+    }
+}
+
+fn trim_samples(samples: &mut Vec<Sample>) {
+    samples.sort_by(|a, b| b.cmp(a));
+    samples.truncate(SAMPLES_A_KIND);
+}

@@ -1,0 +1,91 @@
+//! What is known of the sources themselves: how far each file was read, and what could not be.
+
+use serde::{Deserialize, Serialize};
+
+/// Why a record was left out, or what about a source is not as it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProblemKind {
+    /// The line is not valid JSON, or not an object.
+    NotJson,
+    /// The line is not valid UTF-8.
+    NotUtf8,
+    /// The line is longer than the limit.
+    TooLong,
+    /// A CSV row whose fields do not match its header.
+    BadRow,
+    /// No wrapper, no usable time, a duration below zero …: a field that the record needs is unusable.
+    BadField,
+    /// A time before 2000 or after 2099.
+    ImplausibleTime,
+    /// The last line of the file is not finished yet; it is read when it is.
+    Unfinished,
+    /// The file or folder cannot be opened or read.
+    Unreadable,
+    /// The file is damaged: a compressed stream that ends early or does not decode.
+    Damaged,
+    /// A pattern or path that matches no file.
+    NoMatch,
+}
+
+/// All problems of one kind in one file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    pub kind: ProblemKind,
+    /// The first such line of the file, counted from 1; 0 where the problem is the file's and not a line's.
+    pub line: u64,
+    /// Why, in words; of the first one.
+    pub reason: String,
+    pub count: u64,
+}
+
+/// Proof that a file is the one that was read before: hashes of its first bytes and of the bytes before the
+/// place up to which it was read. Both are of the uncompressed content.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Fingerprint {
+    pub head_len: u64,
+    pub head: String,
+    pub tail_len: u64,
+    pub tail: String,
+}
+
+/// One file of a source, and how far it was read: the ledger's entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileState {
+    /// `[[source]]` name.
+    pub source: String,
+    pub path: String,
+    pub device: u64,
+    pub inode: u64,
+    /// Size on disk when it was last read.
+    pub size: u64,
+    pub modified_ns: i128,
+    /// Bytes of uncompressed content that are accounted for.
+    pub offset: u64,
+    pub fingerprint: Fingerprint,
+    /// Lines accounted for, the header of a CSV file included.
+    pub lines: u64,
+    pub operations: u64,
+    pub skipped: u64,
+    pub problems: Vec<Problem>,
+    /// End of the newest operation in it; 0 where there is none.
+    pub last_end_ms: i64,
+    /// False once the file is no longer found; the entry stays, so that it is known when it comes back compressed.
+    pub present: bool,
+}
+
+/// A source as the data-quality page shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceState {
+    pub name: String,
+    /// As configured.
+    pub path: String,
+    pub files: u64,
+    pub bytes: u64,
+    pub operations: u64,
+    pub skipped: u64,
+    /// 0 where there is none.
+    pub last_end_ms: i64,
+    /// Problems of the source itself: nothing matches, a folder cannot be read.
+    pub problems: Vec<Problem>,
+}
