@@ -1,1 +1,3 @@
+pub mod analysis;
 pub mod model;
+pub mod report;

@@ -90,19 +90,24 @@ impl Bucket {
         self.error + self.timeout + self.cancelled
     }
 
-    /// (success + fallback) / total, 0..=1; `None` without operations.
-    pub fn success_rate(&self) -> Option<f64> {
-        ratio(self.success + self.fallback, self.total())
+    /// (success + `fallback_credit` × fallback) / total, 0..=1; `None` without operations.
+    pub fn success_rate(&self, fallback_credit: f64) -> Option<f64> {
+        self.share(self.success as f64 + fallback_credit * self.fallback as f64)
     }
 
     /// `error_count` / total, 0..=1; `None` without operations.
     pub fn error_rate(&self) -> Option<f64> {
-        ratio(self.error_count(), self.total())
+        self.share(self.error_count() as f64)
     }
 
     /// fallback / total, 0..=1; `None` without operations.
     pub fn fallback_rate(&self) -> Option<f64> {
-        ratio(self.fallback, self.total())
+        self.share(self.fallback as f64)
+    }
+
+    fn share(&self, part: f64) -> Option<f64> {
+        let total = self.total();
+        (total > 0).then(|| part / total as f64)
     }
 
     /// Mean duration in milliseconds; `None` where no operation has a duration.
@@ -120,8 +125,4 @@ impl Bucket {
     pub fn cost(&self) -> Option<f64> {
         (self.cost_count > 0).then(|| self.cost_pico as f64 / PICO)
     }
-}
-
-fn ratio(part: u64, whole: u64) -> Option<f64> {
-    (whole > 0).then(|| part as f64 / whole as f64)
 }

@@ -7,7 +7,7 @@ use crate::model::notes::Notes;
 use crate::model::rollup::SeriesName;
 
 /// Who a wrapper is: its name as the logs write it, and the name of its page.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WrapperId {
     pub name: String,
     /// Safe in any path and unique without regard to case: `[a-z0-9-]+`. Given once and kept.
@@ -32,14 +32,14 @@ pub struct History {
 }
 
 impl History {
-    /// All minutes in `from..to` (minutes since the epoch) merged into one bucket.
-    pub fn sum_minutes(&self, from: i64, to: i64) -> Bucket {
-        merged(slice(&self.minutes, from, to))
-    }
-
-    /// All hours in `from..to` (hours since the epoch) merged into one bucket.
-    pub fn sum_hours(&self, from: i64, to: i64) -> Bucket {
-        merged(slice(&self.hours, from, to))
+    /// End of the newest operation that had ended by `moment_ms`, to the millisecond; `None` without any.
+    ///
+    /// An operation dated later than the moment (a clock that runs ahead) hides those of its own bucket only.
+    pub fn last_end_ms(&self, moment_ms: i64) -> Option<i64> {
+        let newest = |level: &[(i64, Bucket)]| {
+            level.iter().rev().map(|(_, bucket)| bucket.last_end_ms).find(|&last| last <= moment_ms)
+        };
+        newest(&self.minutes).into_iter().chain(newest(&self.hours)).chain(newest(&self.days)).max()
     }
 }
 

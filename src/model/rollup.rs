@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 
 use crate::model::bucket::Bucket;
 use crate::model::notes::{Notes, OTHER};
-use crate::model::operation::{Operation, Started};
+use crate::model::operation::Operation;
 use crate::model::sketch::bin_of;
 use crate::model::time::{day_of, hour_of, minute_of};
 

@@ -1,0 +1,45 @@
+//! Everything known at one moment, before any of it is judged: what a build hands to the analysis, and what
+//! the daemon reads back from a published site to answer for any window.
+
+use serde::{Deserialize, Serialize};
+
+use crate::analysis::health::HealthSettings;
+use crate::model::history::{History, WrapperId};
+use crate::model::quality::{FileState, SourceState};
+use crate::model::rollup::InFlight;
+
+/// The settings that change what numbers mean. They travel with a published site.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    pub health: HealthSettings,
+    /// A wrapper without an operation for this long, after having had some, has gone quiet.
+    pub quiet_after_minutes: u32,
+}
+
+/// One wrapper and its past.
+#[derive(Clone, Debug, Default)]
+pub struct WrapperFacts {
+    pub id: WrapperId,
+    pub history: History,
+}
+
+/// What is known at `moment_ms`.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    pub moment_ms: i64,
+    pub settings: Settings,
+    /// Sorted by name.
+    pub wrappers: Vec<WrapperFacts>,
+    pub in_flight: Vec<InFlight>,
+    pub sources: Vec<SourceState>,
+    /// The files that have something to say: problems, or being read still. Sorted by path.
+    pub files: Vec<FileState>,
+}
+
+impl Facts {
+    pub fn wrapper(&self, name: &str) -> Option<&WrapperFacts> {
+        let at = self.wrappers.binary_search_by(|wrapper| wrapper.id.name.as_str().cmp(name)).ok()?;
+        Some(&self.wrappers[at])
+    }
+}

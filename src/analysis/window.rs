@@ -1,0 +1,129 @@
+//! Stretches of time that end at the snapshot's moment, and the buckets in them.
+//!
+//! One rule for everything that asks for "the last N hours": a window ends with the minute that the moment
+//! falls into. Up to [`MINUTE_HOURS`] it is cut at whole minutes, beyond at whole hours, because older
+//! minutes are not kept. Cells (rows, chart points) lie on the clock, so they stay put from one snapshot to
+//! the next; the first and the last are cut off by the window, so that cells add up to the window's total.
+
+use crate::model::bucket::Bucket;
+use crate::model::history::{History, merged, slice};
+use crate::model::time::{HOUR_MS, MINUTE_MS};
+
+/// The longest window that is cut at whole minutes.
+pub const MINUTE_HOURS: u32 = 48;
+
+/// The longest window that can be asked for: 30 days.
+pub const MAX_HOURS: u32 = 720;
+
+/// Minutes since the epoch, `from..to`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    pub from: i64,
+    pub to: i64,
+}
+
+impl Window {
+    /// The last `minutes` minutes, the one of the moment included.
+    pub fn last_minutes(moment_ms: i64, minutes: i64) -> Window {
+        let to = moment_ms.div_euclid(MINUTE_MS) + i64::from(moment_ms.rem_euclid(MINUTE_MS) > 0);
+        Window { from: to - minutes, to }
+    }
+
+    /// The last `hours` hours.
+    pub fn last_hours(moment_ms: i64, hours: u32) -> Window {
+        if hours <= MINUTE_HOURS {
+            return Window::last_minutes(moment_ms, i64::from(hours) * 60);
+        }
+        let to = moment_ms.div_euclid(HOUR_MS) + i64::from(moment_ms.rem_euclid(HOUR_MS) > 0);
+        Window { from: (to - i64::from(hours)) * 60, to: to * 60 }
+    }
+
+    pub fn minutes(&self) -> i64 {
+        self.to - self.from
+    }
+
+    /// Whether the window is answered from minutes, or from hours.
+    fn fine(&self) -> bool {
+        self.minutes() <= i64::from(MINUTE_HOURS) * 60
+    }
+
+    /// The sum of all operations in the window.
+    pub fn sum(&self, history: &History) -> Bucket {
+        if self.fine() {
+            return merged(slice(&history.minutes, self.from, self.to));
+        }
+        merged(slice(&history.hours, self.from / 60, self.to / 60))
+    }
+
+    /// Cells of `step` minutes on the clock, as (start in ms, operations); empty ones are left out.
+    /// `step` is a divisor of 60, or 60 itself; windows beyond [`MINUTE_HOURS`] always have cells of an hour.
+    pub fn cells(&self, history: &History, step: i64) -> Vec<(i64, Bucket)> {
+        if !self.fine() {
+            let hours = slice(&history.hours, self.from / 60, self.to / 60);
+            return hours.iter().map(|(hour, bucket)| (hour * HOUR_MS, bucket.clone())).collect();
+        }
+        let mut cells: Vec<(i64, Bucket)> = Vec::new();
+        for (minute, bucket) in slice(&history.minutes, self.from, self.to) {
+            let start = minute.div_euclid(step) * step * MINUTE_MS;
+            match cells.last_mut() {
+                Some(last) if last.0 == start => last.1.merge(bucket),
+                _ => cells.push((start, bucket.clone())),
+            }
+        }
+        cells
+    }
+}
+
+/// Minutes a cell, for rows and charts over so many hours: 1 up to 6 hours, 10 up to two days, else 60.
+pub fn step_minutes(hours: u32) -> i64 {
+    match hours {
+        ..=6 => 1,
+        7..=MINUTE_HOURS => 10,
+        _ => 60,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::time::DAY_MS;
+
+    fn history(minutes: &[i64]) -> History {
+        let one = |_: &i64| Bucket { success: 1, ..Bucket::default() };
+        let mut hours: Vec<(i64, Bucket)> = Vec::new();
+        for minute in minutes {
+            let hour = minute.div_euclid(60);
+            match hours.last_mut() {
+                Some(last) if last.0 == hour => last.1.success += 1,
+                _ => hours.push((hour, one(minute))),
+            }
+        }
+        History { minutes: minutes.iter().map(|m| (*m, one(m))).collect(), hours, ..History::default() }
+    }
+
+    #[test]
+    fn the_moment_s_own_minute_is_the_last() {
+        let window = Window::last_minutes(10 * MINUTE_MS + 1, 5);
+        assert_eq!((window.from, window.to), (6, 11));
+        assert_eq!(Window::last_minutes(10 * MINUTE_MS, 5), Window { from: 5, to: 10 });
+    }
+
+    #[test]
+    fn cells_add_up_to_the_sum() {
+        let history = history(&(0..3 * 24 * 60).collect::<Vec<_>>());
+        for hours in [1, 6, 24, 48, 49, 72] {
+            let window = Window::last_hours(3 * DAY_MS - 17 * MINUTE_MS, hours);
+            let cells = window.cells(&history, step_minutes(hours));
+            let total: u64 = cells.iter().map(|cell| cell.1.total()).sum();
+            assert_eq!(total, window.sum(&history).total(), "{hours} hours");
+        }
+    }
+
+    #[test]
+    fn cells_lie_on_the_clock() {
+        let history = history(&[7, 9, 10, 31]);
+        let cells = Window { from: 8, to: 40 }.cells(&history, 10);
+        let starts: Vec<_> = cells.iter().map(|(ms, bucket)| (ms / MINUTE_MS, bucket.total())).collect();
+        assert_eq!(starts, [(0, 1), (10, 1), (30, 1)]);
+    }
+}

@@ -1,0 +1,3 @@
+//! How it looks: a snapshot becomes a [`site::Site`], paths and bytes, with nothing written yet.
+
+pub mod site;

@@ -1,0 +1,55 @@
+//! A finished site in memory: what publishing writes, and nothing else.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail};
+
+/// Files by path, relative to the output folder, with `/` between segments.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Site {
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+impl Site {
+    /// Adds a file.
+    ///
+    /// # Errors
+    /// If another part of the report has written that path already, or if the path leaves the folder: both
+    /// are mistakes that would otherwise show as a page with the wrong content.
+    pub fn add(&mut self, path: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Result<()> {
+        let path = path.into();
+        let plain =
+            |segment: &str| !segment.is_empty() && !segment.starts_with('.') && !segment.contains('\\');
+        if !path.split('/').all(plain) {
+            bail!("`{path}` is not a plain relative path, so it cannot be written to the output folder");
+        }
+        if self.files.contains_key(&path) {
+            bail!("two parts of the site write `{path}`; rename one of them");
+        }
+        self.files.insert(path, bytes.into());
+        Ok(())
+    }
+
+    pub fn files(&self) -> &BTreeMap<String, Vec<u8>> {
+        &self.files
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_writers_of_one_path_are_an_error() {
+        let mut site = Site::default();
+        site.add("index.html", "one").expect("the path is free");
+        assert!(site.add("index.html", "two").is_err());
+    }
+
+    #[test]
+    fn paths_stay_in_the_folder() {
+        for path in ["../x", "/x", "a//b", "a/../b", ".hidden", "a\\b", ""] {
+            assert!(Site::default().add(path, "").is_err(), "{path}");
+        }
+    }
+}
