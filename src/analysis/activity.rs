@@ -220,10 +220,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn wrapper(minutes: Vec<(i64, Bucket)>) -> WrapperFacts {
-        let mut facts = WrapperFacts::default();
-        facts.history.first_end_ms = minutes.first().map_or(0, |minute| minute.1.last_end_ms);
-        facts.history.minutes = minutes;
-        facts
+        let first_end_ms = minutes.first().map_or(0, |minute| minute.1.last_end_ms);
+        let history = History { first_end_ms, minutes, ..History::default() };
+        WrapperFacts { history: history.into(), ..WrapperFacts::default() }
     }
 
     fn settings() -> Settings {

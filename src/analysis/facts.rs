@@ -1,6 +1,8 @@
 //! Everything known at one moment, before any of it is judged: what a build hands to the analysis, and what
 //! the daemon reads back from a published site to answer for any window.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::health::HealthSettings;
@@ -21,7 +23,8 @@ pub struct Settings {
 #[derive(Clone, Debug, Default)]
 pub struct WrapperFacts {
     pub id: WrapperId,
-    pub history: History,
+    /// Shared: the daemon keeps it from one snapshot to the next as long as nothing in it changes.
+    pub history: Arc<History>,
 }
 
 /// What is known at `moment_ms`.

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::bucket::Bucket;
 use crate::model::notes::Notes;
 use crate::model::rollup::SeriesName;
 
 /// Who a wrapper is: its name as the logs write it, and the name of its page.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct WrapperId {
     pub name: String,
     /// Safe in any path and unique without regard to case: `[a-z0-9-]+`. Given once and kept.

@@ -5,9 +5,10 @@
 //! count whole units since the epoch).
 //!
 //! To add a counter: a field in [`bucket::Bucket`], its line in `add` and in `merge`, and its place in
-//! `store/codec.rs`.
+//! `codec.rs`.
 
 pub mod bucket;
+pub mod codec;
 pub mod history;
 pub mod notes;
 pub mod operation;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 
 use crate::model::bucket::Bucket;
 use crate::model::notes::{Notes, OTHER};
@@ -49,7 +50,7 @@ pub struct WrapperRollup {
 }
 
 /// An operation in flight, as it is remembered until its end is read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InFlight {
     /// Hash of wrapper and operation id.
     pub key: u64,

@@ -1,3 +1,4 @@
 //! How it looks: a snapshot becomes a [`site::Site`], paths and bytes, with nothing written yet.
 
+pub mod dataset;
 pub mod site;

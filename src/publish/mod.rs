@@ -1,0 +1,194 @@
+//! A finished site becomes the output folder: only what changed is written, each file whole, the manifest
+//! last. Whoever watches `snapshot.json` sees whole snapshots and nothing between them.
+//!
+//! While files are being replaced, [`JOURNAL`] lists them. It is removed after the manifest stands; if the
+//! builder dies in between, the next one finds it, knows these files as its own and writes them all again.
+
+pub mod manifest;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+
+use crate::model::time::rfc3339;
+use crate::publish::manifest::{FileEntry, MANIFEST, Manifest, SourceEntry};
+use crate::report::site::Site;
+
+/// Lists the files being replaced, one path a line, while that is under way.
+pub const JOURNAL: &str = ".dash-publishing";
+
+/// What a snapshot is called and dated by.
+#[derive(Clone, Debug)]
+pub struct Stamp {
+    pub moment_ms: i64,
+    /// End of the newest operation.
+    pub last_data_ms: Option<i64>,
+    pub sources: Vec<SourceEntry>,
+}
+
+/// What publishing did.
+#[derive(Clone, Debug)]
+pub struct Published {
+    pub manifest: Manifest,
+    /// Files written, of how many in the site.
+    pub written: usize,
+    pub removed: usize,
+}
+
+/// Writes a site to `output`, which is created where it is missing.
+///
+/// # Errors
+/// If `output` is not a folder, if a path of the site is taken by a file that dash did not write, or if
+/// something cannot be written; the last snapshot then still stands.
+pub fn publish(site: &Site, output: &Path, stamp: &Stamp) -> Result<Published> {
+    if output.exists() && !output.is_dir() {
+        bail!("`{}` is not a folder; move it away or choose another `--output`", output.display());
+    }
+    fs::create_dir_all(output).with_context(|| format!("creating the folder `{}`", output.display()))?;
+    let before = manifest::read(output)?;
+    let broken = journal(output)?;
+    let known = |path: &str| before.as_ref().and_then(|before| before.files.get(path));
+    let mut files = BTreeMap::new();
+    let mut dirty = Vec::new();
+    for (path, bytes) in site.files() {
+        let entry = FileEntry { size: bytes.len() as u64, sha256: sha256(bytes) };
+        let stands =
+            known(path) == Some(&entry) && !broken.contains(path) && on_disk(output, path, entry.size);
+        if !stands {
+            dirty.push((path.as_str(), bytes.as_slice()));
+        }
+        files.insert(path.clone(), entry);
+    }
+    for (path, bytes) in &dirty {
+        let ours = known(path).is_some() || broken.contains(*path);
+        if !ours && is_foreign(&output.join(path), bytes) {
+            bail!(
+                "`{}` was not written by dash; move it away or choose another `--output`",
+                output.join(path).display()
+            );
+        }
+    }
+    let manifest = manifest(stamp, files, before.as_ref());
+    let script = snapshot_script(&manifest);
+    let gone: Vec<String> =
+        before.iter().flat_map(|before| before.files.keys()).cloned().chain(broken).collect();
+    let gone: BTreeSet<String> = gone.into_iter().filter(|path| !manifest.files.contains_key(path)).collect();
+    let paths = dirty.iter().map(|(path, _)| *path).chain(gone.iter().map(String::as_str));
+    let journal: String = paths.flat_map(|path| [path, "\n"]).collect();
+    write(output, JOURNAL, journal.as_bytes())?;
+    for (path, bytes) in &dirty {
+        write(output, path, bytes)?;
+    }
+    write(output, SNAPSHOT_SCRIPT, script.as_bytes())?;
+    write(output, MANIFEST, &serde_json::to_vec_pretty(&manifest)?)?;
+    for path in &gone {
+        remove(output, path)?;
+    }
+    remove(output, JOURNAL)?;
+    Ok(Published { manifest, written: dirty.len(), removed: gone.len() })
+}
+
+/// The script that tells every page which snapshot it belongs to, `file://` included.
+const SNAPSHOT_SCRIPT: &str = "snapshot.js";
+
+fn snapshot_script(manifest: &Manifest) -> String {
+    let facts = serde_json::json!({
+        "id": manifest.id,
+        "generated_at": manifest.generated_at,
+        "last_data": manifest.last_data,
+    });
+    format!("window.dashSnapshot={facts};\n")
+}
+
+fn manifest(stamp: &Stamp, files: BTreeMap<String, FileEntry>, before: Option<&Manifest>) -> Manifest {
+    let mut hasher = Sha256::new();
+    for (path, entry) in &files {
+        hasher.update(path.as_bytes());
+        hasher.update([0]);
+        hasher.update(entry.sha256.as_bytes());
+    }
+    let content = hex(&hasher.finalize());
+    let generated_at = rfc3339(stamp.moment_ms);
+    let changed = |path: &&String| before.is_none_or(|before| before.files.get(*path) != files.get(*path));
+    let is_page = |path: &&String| path.ends_with(".html");
+    let gone = before.iter().flat_map(|before| before.files.keys()).filter(|path| !files.contains_key(*path));
+    let mut pages: Vec<String> = files.keys().filter(changed).chain(gone).filter(is_page).cloned().collect();
+    pages.sort();
+    let digits: String = generated_at.chars().filter(|c| !matches!(c, '-' | ':')).collect();
+    Manifest {
+        id: format!("{digits}-{}", &content[..12]),
+        generated_at,
+        last_data: stamp.last_data_ms.map(rfc3339),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        previous: before.map(|before| before.id.clone()),
+        changed: pages,
+        sources: stamp.sources.clone(),
+        files,
+    }
+}
+
+/// The paths that an earlier builder was replacing when it died.
+fn journal(output: &Path) -> Result<BTreeSet<String>> {
+    let path = output.join(JOURNAL);
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok(text.lines().map(str::to_owned).collect()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+        Err(error) => Err(error).with_context(|| format!("reading `{}`", path.display())),
+    }
+}
+
+fn on_disk(output: &Path, path: &str, size: u64) -> bool {
+    fs::symlink_metadata(output.join(path)).is_ok_and(|found| found.is_file() && found.len() == size)
+}
+
+/// Whether something else than these bytes lies at a path that dash has never written.
+fn is_foreign(path: &Path, bytes: &[u8]) -> bool {
+    match fs::symlink_metadata(path) {
+        Ok(found) => !found.is_file() || fs::read(path).map_or(true, |there| there != bytes),
+        Err(_) => false,
+    }
+}
+
+/// Puts a whole file in place: readers see the old one or the new one.
+fn write(output: &Path, path: &str, bytes: &[u8]) -> Result<()> {
+    let target = output.join(path);
+    let folder = target.parent().expect("a path below the output folder has a parent");
+    let put = || -> std::io::Result<()> {
+        fs::create_dir_all(folder)?;
+        let mut file =
+            tempfile::Builder::new().prefix(".dash-").permissions(readable()).tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        file.persist(&target)?;
+        Ok(())
+    };
+    put().with_context(|| format!("writing `{}`", target.display()))
+}
+
+/// A web server runs as another user: what is published is for all to read, as far as the umask allows.
+fn readable() -> fs::Permissions {
+    use std::os::unix::fs::PermissionsExt;
+    fs::Permissions::from_mode(0o666)
+}
+
+fn remove(output: &Path, path: &str) -> Result<()> {
+    let target = output.join(path);
+    match fs::remove_file(&target) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("removing `{}`", target.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// SHA-256 in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

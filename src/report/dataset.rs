@@ -1,0 +1,116 @@
+//! The facts as files of the site: what lets a daemon that has nothing but `output/` answer for any window.
+//!
+//! `data/site.json` holds everything but the buckets; `data/<slug>.bin` holds one wrapper's, in the layout of
+//! `model/codec.rs`, so that a change of one wrapper is a change of one small file.
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::analysis::facts::{Facts, Settings};
+use crate::analysis::window::MAX_HOURS;
+use crate::model::codec::{Decode, Encode, from_bytes, to_bytes};
+use crate::model::history::{History, WrapperId};
+use crate::model::quality::{FileState, SourceState};
+use crate::model::rollup::InFlight;
+use crate::model::time::hour_of;
+use crate::report::site::Site;
+
+/// Where the index lies in the site.
+pub const INDEX: &str = "data/site.json";
+
+/// What `data/site.json` says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Index {
+    pub title: String,
+    pub currency: String,
+    pub moment_ms: i64,
+    pub settings: Settings,
+    /// Sorted by name.
+    pub wrappers: Vec<WrapperId>,
+    pub in_flight: Vec<InFlight>,
+    pub sources: Vec<SourceState>,
+    pub files: Vec<FileState>,
+}
+
+/// The path of a wrapper's buckets in the site.
+pub fn history_path(slug: &str) -> String {
+    format!("data/{slug}.bin")
+}
+
+/// Adds the facts to a site.
+pub fn add(site: &mut Site, facts: &Facts, title: &str, currency: &str) -> Result<()> {
+    let index = Index {
+        title: title.to_owned(),
+        currency: currency.to_owned(),
+        moment_ms: facts.moment_ms,
+        settings: facts.settings.clone(),
+        wrappers: facts.wrappers.iter().map(|wrapper| wrapper.id.clone()).collect(),
+        in_flight: facts.in_flight.clone(),
+        sources: facts.sources.clone(),
+        files: facts.files.clone(),
+    };
+    site.add(INDEX, serde_json::to_vec(&index)?)?;
+    for wrapper in &facts.wrappers {
+        site.add(history_path(&wrapper.id.slug), write_history(&wrapper.history, facts.moment_ms))?;
+    }
+    Ok(())
+}
+
+/// Reads the index back.
+pub fn read_index(bytes: &[u8]) -> Result<Index> {
+    serde_json::from_slice(bytes).with_context(|| format!("reading `{INDEX}`; build the site again"))
+}
+
+/// What the API can be asked about: all minutes, the hours of [`MAX_HOURS`], and the newest day for the last
+/// activity of a wrapper that has been silent for longer.
+fn write_history(history: &History, moment_ms: i64) -> Vec<u8> {
+    let first_hour = hour_of(moment_ms) - i64::from(MAX_HOURS);
+    let hours = history.hours.partition_point(|hour| hour.0 < first_hour);
+    let newest_day = history.days.len().saturating_sub(1);
+    let mut out = to_bytes(&history.first_end_ms);
+    history.minutes.encode(&mut out);
+    history.hours[hours..].encode(&mut out);
+    history.days[newest_day..].encode(&mut out);
+    out
+}
+
+/// Reads a wrapper's buckets back; `None` where the bytes are damaged or of another version of dash.
+pub fn read_history(bytes: &[u8]) -> Option<History> {
+    from_bytes::<Published>(bytes).map(|published| published.0)
+}
+
+/// A history as it is published: without breakdowns and notes, which only pages show.
+struct Published(History);
+
+impl Decode for Published {
+    fn decode(input: &mut &[u8]) -> Option<Published> {
+        Some(Published(History {
+            first_end_ms: i64::decode(input)?,
+            minutes: Vec::decode(input)?,
+            hours: Vec::decode(input)?,
+            days: Vec::decode(input)?,
+            ..History::default()
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::bucket::Bucket;
+
+    #[test]
+    fn a_published_history_comes_back() {
+        let one = |success| Bucket { success, ..Bucket::default() };
+        let history = History {
+            first_end_ms: 7,
+            minutes: vec![(59_999, one(1)), (60_000, one(2))],
+            hours: vec![(1, one(9)), (1000, one(3))],
+            days: vec![(1, one(4)), (2, one(5))],
+            ..History::default()
+        };
+        let back = read_history(&write_history(&history, 1000 * 3_600_000)).expect("just written");
+        assert_eq!(back.minutes, history.minutes);
+        assert_eq!((back.first_end_ms, back.hours, back.days), (7, vec![(1000, one(3))], vec![(2, one(5))]));
+    }
+}
