@@ -1,0 +1,186 @@
+//! The site's memory: rolled-up buckets, how far each file was read, and what is in flight.
+//!
+//! One SQLite file, `.dash/store.db` in the site's folder. The ledger and the buckets it accounts for change
+//! in one transaction, so that a build that dies repeats nothing and loses nothing. Buckets lie in chunks,
+//! one row for all buckets of a wrapper in an hour, a day or a month (see [`chunks`]): a build reads and
+//! writes few rows, and an append touches three.
+
+pub mod chunks;
+pub mod schema;
+
+use std::collections::BTreeMap;
+use std::fs::{self, TryLockError};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use sha2::{Digest, Sha256};
+
+use crate::model::history::{History, WrapperId};
+use crate::model::notes::OTHER;
+use crate::model::quality::FileState;
+use crate::model::rollup::{InFlight, Limits, Retention, Rollup, WrapperRollup};
+
+/// The folder, in the site's folder, that holds the store.
+pub const FOLDER: &str = ".dash";
+
+/// An open store. Whoever holds it is the only builder of the site: the lock goes with the value, and with
+/// the process.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+    _lock: fs::File,
+}
+
+/// What one reading of the sources adds.
+#[derive(Debug)]
+pub struct Reading {
+    pub rollup: Rollup,
+    /// Ledger entries that changed.
+    pub files: Vec<FileState>,
+    /// The complete list.
+    pub in_flight: Vec<InFlight>,
+}
+
+impl Store {
+    /// Opens or creates the store of the site in `root`, and waits for no one.
+    ///
+    /// # Errors
+    /// If another build holds it, if its folder cannot be written, or if it is damaged or of a newer dash.
+    pub fn open(root: &Path) -> Result<Store> {
+        let folder = root.join(FOLDER);
+        fs::create_dir_all(&folder).with_context(|| format!("creating the folder `{}`", folder.display()))?;
+        let lock_path = folder.join("lock");
+        let lock =
+            fs::File::create(&lock_path).with_context(|| format!("creating `{}`", lock_path.display()))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                bail!("another `dash` is building this site; wait for it, or stop it")
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("locking `{}`", lock_path.display()));
+            }
+        }
+        let path = folder.join("store.db");
+        let connection = schema::open(&path).with_context(|| {
+            format!(
+                "opening the store `{}`; if it is damaged, delete it: logs that remain are read again",
+                path.display()
+            )
+        })?;
+        Ok(Store { connection, _lock: lock })
+    }
+
+    /// The ledger: every file that was ever read.
+    pub fn files(&self) -> Result<Vec<FileState>> {
+        let mut query = self.connection.prepare("SELECT state FROM file ORDER BY path, device, inode")?;
+        let rows = query.query_map([], |row| row.get::<_, String>(0))?;
+        rows.map(|row| serde_json::from_str(&row?).context("reading the ledger")).collect()
+    }
+
+    /// Operations that have started and, as far as is known, not ended.
+    pub fn in_flight(&self) -> Result<Vec<InFlight>> {
+        let state: Option<String> =
+            self.connection.query_row("SELECT state FROM in_flight", [], |row| row.get(0)).optional()?;
+        state
+            .map_or(Ok(Vec::new()), |state| serde_json::from_str(&state).context("reading what is in flight"))
+    }
+
+    /// All wrappers, sorted by name.
+    pub fn wrappers(&self) -> Result<Vec<WrapperId>> {
+        let mut query = self.connection.prepare("SELECT name, slug FROM wrapper ORDER BY name")?;
+        let rows = query.query_map([], |row| Ok(WrapperId { name: row.get(0)?, slug: row.get(1)? }))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// What is kept of one wrapper.
+    pub fn history(&self, wrapper: &WrapperId) -> Result<History> {
+        let (id, first_end_ms) = self.connection.query_row(
+            "SELECT id, first_end_ms FROM wrapper WHERE name = ?1",
+            [&wrapper.name],
+            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)),
+        )?;
+        let mut history = History { first_end_ms, ..History::default() };
+        chunks::load(&self.connection, id, &mut history)
+            .with_context(|| format!("reading the buckets of `{}`", wrapper.name))?;
+        Ok(history)
+    }
+
+    /// Adds a reading and drops what has outlived its retention, all or nothing.
+    pub fn apply(&mut self, reading: &Reading, retention: &Retention, limits: &Limits) -> Result<()> {
+        let transaction = self.connection.transaction()?;
+        for (name, rollup) in reading.rollup.wrappers.iter().collect::<BTreeMap<_, _>>() {
+            let id = wrapper_id(&transaction, name, rollup, limits)?;
+            chunks::add(&transaction, id, rollup, limits)?;
+        }
+        for file in &reading.files {
+            transaction.execute(
+                "INSERT OR REPLACE INTO file (path, device, inode, state) VALUES (?1, ?2, ?3, ?4)",
+                params![file.path, file.device as i64, file.inode as i64, serde_json::to_string(file)?],
+            )?;
+        }
+        transaction.execute("DELETE FROM in_flight", [])?;
+        if !reading.in_flight.is_empty() {
+            let state = serde_json::to_string(&reading.in_flight)?;
+            transaction.execute("INSERT INTO in_flight (state) VALUES (?1)", [state])?;
+        }
+        chunks::prune(&transaction, retention)?;
+        transaction.commit().context("committing to the store")
+    }
+}
+
+/// The wrapper's row, made where it is new. Beyond the limit, new names go to [`OTHER`].
+fn wrapper_id(transaction: &Transaction, name: &str, rollup: &WrapperRollup, limits: &Limits) -> Result<i64> {
+    let find = "SELECT id FROM wrapper WHERE name = ?1";
+    let known: Option<i64> = transaction.query_row(find, [name], |row| row.get(0)).optional()?;
+    if let Some(id) = known {
+        let earlier =
+            "UPDATE wrapper SET first_end_ms = min(first_end_ms, ?2) WHERE id = ?1 AND first_end_ms > ?2";
+        transaction.execute(earlier, params![id, rollup.first_end_ms])?;
+        return Ok(id);
+    }
+    let count: i64 = transaction.query_row("SELECT count(*) FROM wrapper", [], |row| row.get(0))?;
+    if count as usize >= limits.wrappers && name != OTHER {
+        return wrapper_id(transaction, OTHER, rollup, limits);
+    }
+    let mut slugs = transaction.prepare_cached("SELECT 1 FROM wrapper WHERE slug = ?1")?;
+    let slug = if slugs.exists([slug(name)])? { unique_slug(name) } else { slug(name) };
+    transaction.execute(
+        "INSERT INTO wrapper (name, slug, first_end_ms) VALUES (?1, ?2, ?3)",
+        params![name, slug, rollup.first_end_ms],
+    )?;
+    Ok(transaction.last_insert_rowid())
+}
+
+/// A name fit for any path: lower-case letters, digits and single dashes, at most 60 of them. Where that
+/// loses more than case, the name's hash is added.
+fn slug(name: &str) -> String {
+    let mut slug = String::new();
+    for c in name.chars().take(60) {
+        match c.to_ascii_lowercase() {
+            c @ ('a'..='z' | '0'..='9') => slug.push(c),
+            _ if slug.ends_with('-') || slug.is_empty() => {}
+            _ => slug.push('-'),
+        }
+    }
+    let slug = slug.trim_end_matches('-');
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ' ' | '.');
+    if slug.is_empty() || !name.chars().all(plain) || name.chars().count() > 60 || RESERVED.contains(&slug) {
+        return unique_slug(name);
+    }
+    slug.to_owned()
+}
+
+/// File names that Windows keeps for itself.
+const RESERVED: [&str; 6] = ["con", "prn", "aux", "nul", "com1", "lpt1"];
+
+fn unique_slug(name: &str) -> String {
+    let readable: String = name.chars().filter(char::is_ascii_alphanumeric).take(40).collect();
+    let hash: String = Sha256::digest(name).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let dash = if readable.is_empty() { "" } else { "-" };
+    format!("{}{dash}{hash}", readable.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! Tables, and how the file is opened.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use rusqlite::Connection;
+
+/// Kept in SQLite's `user_version`.
+const VERSION: i64 = 1;
+
+const TABLES: &str = "
+    -- A wrapper by name; its slug names its page for ever.
+    CREATE TABLE wrapper (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        slug TEXT NOT NULL UNIQUE,
+        first_end_ms INTEGER NOT NULL
+    );
+    -- Buckets: level 0 minutes by the hour, 1 hours by the day, 2 days by 32 days, 3 notes by the day.
+    -- `start` counts whole such stretches since the epoch.
+    CREATE TABLE chunk (
+        wrapper INTEGER NOT NULL REFERENCES wrapper (id),
+        level INTEGER NOT NULL,
+        start INTEGER NOT NULL,
+        data BLOB NOT NULL,
+        PRIMARY KEY (wrapper, level, start)
+    ) WITHOUT ROWID;
+    -- Operation types and models of a wrapper: what counts towards the limit.
+    CREATE TABLE series (
+        wrapper INTEGER NOT NULL REFERENCES wrapper (id),
+        operation_type TEXT NOT NULL,
+        model TEXT NOT NULL,
+        PRIMARY KEY (wrapper, operation_type, model)
+    ) WITHOUT ROWID;
+    -- The ledger; `state` is JSON.
+    CREATE TABLE file (
+        path TEXT NOT NULL,
+        device INTEGER NOT NULL,
+        inode INTEGER NOT NULL,
+        state TEXT NOT NULL,
+        PRIMARY KEY (path, device, inode)
+    ) WITHOUT ROWID;
+    CREATE TABLE in_flight (state TEXT NOT NULL);
+";
+
+/// Opens the file, creating its tables where it is new.
+pub fn open(path: &Path) -> Result<Connection> {
+    let mut connection = Connection::open(path)?;
+    // In WAL mode NORMAL never corrupts; a power cut may undo the last commits, ledger and buckets alike, so
+    // the next build reads the same lines again.
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match version {
+        VERSION => {}
+        0 => {
+            let transaction = connection.transaction()?;
+            transaction.execute_batch(TABLES)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+            transaction.commit()?;
+        }
+        newer => bail!("it has version {newer}, this dash knows {VERSION}; use the dash that wrote it"),
+    }
+    Ok(connection)
+}

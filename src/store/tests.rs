@@ -1,0 +1,121 @@
+use super::*;
+use crate::model::operation::{Operation, Outcome, Tokens};
+
+const RETENTION: Retention = Retention { first_minute: 0, first_hour: 0, first_note_day: 0 };
+const LIMITS: Limits = Limits { wrappers: 3, series: 2 };
+
+fn operation<'a>(wrapper: &'a str, model: &'a str, end_ms: i64) -> Operation<'a> {
+    Operation {
+        id: None,
+        wrapper: wrapper.into(),
+        operation_type: "chat".into(),
+        model: model.into(),
+        outcome: Outcome::Success,
+        end_ms,
+        duration_ns: Some(5_000_000),
+        error_code: None,
+        error_message: None,
+        cost_pico: Some(7),
+        tokens: Tokens::default(),
+    }
+}
+
+fn reading(operations: &[Operation]) -> Reading {
+    let mut rollup = Rollup::default();
+    let generous = Limits { wrappers: 1000, series: 1000 };
+    for operation in operations {
+        rollup.add(operation, &RETENTION, &generous);
+    }
+    Reading { rollup, files: Vec::new(), in_flight: Vec::new() }
+}
+
+fn totals(store: &Store) -> Vec<(String, u64, u64, u64)> {
+    let sum = |level: &[(i64, crate::model::bucket::Bucket)]| level.iter().map(|(_, b)| b.total()).sum();
+    let wrappers = store.wrappers().expect("the store answers");
+    let row = |id: WrapperId| {
+        let history = store.history(&id).expect("the store answers");
+        (id.name, sum(&history.minutes), sum(&history.hours), sum(&history.days))
+    };
+    wrappers.into_iter().map(row).collect()
+}
+
+#[test]
+fn readings_add_up_at_every_level_across_openings() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let times = [0, 59_999, 60_000, 3_600_000, 86_400_000, 40 * 86_400_000];
+    for at in times {
+        let mut store = Store::open(folder.path()).expect("the store opens");
+        store.apply(&reading(&[operation("a", "m", at)]), &RETENTION, &LIMITS).expect("the reading is added");
+    }
+    let store = Store::open(folder.path()).expect("the store opens");
+    assert_eq!(totals(&store), [("a".to_owned(), 6, 6, 6)]);
+    let history = store.history(&store.wrappers().expect("the store answers")[0]).expect("it has a history");
+    assert_eq!(history.minutes.len(), 5);
+    assert_eq!(history.days.iter().map(|day| day.0).collect::<Vec<_>>(), [0, 1, 40]);
+}
+
+#[test]
+fn beyond_the_limits_is_other_and_nothing_is_lost() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut store = Store::open(folder.path()).expect("the store opens");
+    let names = ["a", "b", "c", "d", "e"];
+    let operations: Vec<_> =
+        names.iter().flat_map(|name| names.iter().map(|model| operation(name, model, 1))).collect();
+    store.apply(&reading(&operations), &RETENTION, &LIMITS).expect("the reading is added");
+    let totals = totals(&store);
+    assert_eq!(totals.iter().map(|row| row.0.as_str()).collect::<Vec<_>>(), ["a", "b", "c", "other"]);
+    assert_eq!(totals.iter().map(|row| row.2).sum::<u64>(), 25);
+    let history = store.history(&store.wrappers().expect("the store answers")[0]).expect("it has a history");
+    let models: Vec<_> = history.series.keys().map(|name| name.model.as_str()).collect();
+    assert_eq!(models, ["a", "b", "other"]);
+}
+
+#[test]
+fn old_minutes_and_hours_go_and_days_stay() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut store = Store::open(folder.path()).expect("the store opens");
+    store.apply(&reading(&[operation("a", "m", 0)]), &RETENTION, &LIMITS).expect("the reading is added");
+    let later = Retention { first_minute: 1 << 40, first_hour: 1 << 40, first_note_day: 1 << 40 };
+    store.apply(&reading(&[]), &later, &LIMITS).expect("an empty reading is added");
+    assert_eq!(totals(&store), [("a".to_owned(), 0, 0, 1)]);
+}
+
+#[test]
+fn one_builder_at_a_time() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let held = Store::open(folder.path()).expect("the store opens");
+    let error = Store::open(folder.path()).expect_err("it is held").to_string();
+    assert!(error.contains("another `dash`"), "{error}");
+    drop(held);
+    Store::open(folder.path()).expect("it is free again");
+}
+
+#[test]
+fn a_store_that_is_no_database_is_named() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    fs::create_dir(folder.path().join(FOLDER)).expect("the folder is writable");
+    fs::write(folder.path().join(FOLDER).join("store.db"), "not a database, only text").expect("writable");
+    let error = format!("{:#}", Store::open(folder.path()).expect_err("it is damaged"));
+    assert!(error.contains("store.db") && error.contains("delete it"), "{error}");
+}
+
+#[test]
+fn slugs_are_safe_and_unique_without_regard_to_case() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut store = Store::open(folder.path()).expect("the store opens");
+    let long = "x".repeat(200);
+    let names = ["A b", "a-b", "A_B", "<script>", "../..", "=cmd", "😀", "con", "日本", " ", &long];
+    let operations: Vec<_> = names.iter().map(|name| operation(name, "m", 1)).collect();
+    let limits = Limits { wrappers: 100, series: 100 };
+    store.apply(&reading(&operations), &RETENTION, &limits).expect("the reading is added");
+    let slugs: Vec<_> = store.wrappers().expect("the store answers").into_iter().map(|id| id.slug).collect();
+    let distinct: std::collections::BTreeSet<_> = slugs.iter().collect();
+    assert_eq!(distinct.len(), names.len());
+    for slug in slugs {
+        assert!(
+            slug.len() <= 60 && slug.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-')),
+            "{slug}"
+        );
+        assert!(!slug.starts_with('-') && slug != "con", "{slug}");
+    }
+}
