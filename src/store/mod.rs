@@ -7,6 +7,7 @@
 
 pub mod chunks;
 pub mod schema;
+pub mod settings;
 
 use std::collections::BTreeMap;
 use std::fs::{self, TryLockError};
@@ -36,7 +37,7 @@ pub struct Store {
 #[derive(Debug)]
 pub struct Reading {
     pub rollup: Rollup,
-    /// Ledger entries that changed.
+    /// Ledger entries that changed; each replaces that of the same path.
     pub files: Vec<FileState>,
     /// The complete list.
     pub in_flight: Vec<InFlight>,
@@ -74,7 +75,7 @@ impl Store {
 
     /// The ledger: every file that was ever read.
     pub fn files(&self) -> Result<Vec<FileState>> {
-        let mut query = self.connection.prepare("SELECT state FROM file ORDER BY path, device, inode")?;
+        let mut query = self.connection.prepare("SELECT state FROM file ORDER BY path")?;
         let rows = query.query_map([], |row| row.get::<_, String>(0))?;
         rows.map(|row| serde_json::from_str(&row?).context("reading the ledger")).collect()
     }
@@ -116,8 +117,8 @@ impl Store {
         }
         for file in &reading.files {
             transaction.execute(
-                "INSERT OR REPLACE INTO file (path, device, inode, state) VALUES (?1, ?2, ?3, ?4)",
-                params![file.path, file.device as i64, file.inode as i64, serde_json::to_string(file)?],
+                "INSERT OR REPLACE INTO file (path, state) VALUES (?1, ?2)",
+                params![file.path, serde_json::to_string(file)?],
             )?;
         }
         transaction.execute("DELETE FROM in_flight", [])?;

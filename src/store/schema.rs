@@ -34,11 +34,8 @@ const TABLES: &str = "
     ) WITHOUT ROWID;
     -- The ledger; `state` is JSON.
     CREATE TABLE file (
-        path TEXT NOT NULL,
-        device INTEGER NOT NULL,
-        inode INTEGER NOT NULL,
-        state TEXT NOT NULL,
-        PRIMARY KEY (path, device, inode)
+        path TEXT PRIMARY KEY,
+        state TEXT NOT NULL
     ) WITHOUT ROWID;
     CREATE TABLE in_flight (state TEXT NOT NULL);
 ";

@@ -1,0 +1,131 @@
+//! The whole program on one screen: sources → store → analysis → report → publish.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::analysis::facts::{Facts, Settings, WrapperFacts};
+use crate::analysis::snapshot::{Snapshot, snapshot};
+use crate::model::quality::{FileState, SourceState};
+use crate::model::time::rfc3339;
+use crate::publish::manifest::SourceEntry;
+use crate::publish::{Published, Stamp, publish};
+use crate::report::site::Site;
+use crate::report::{SiteSettings, Theme, dataset, datasets, render};
+use crate::sources::settings::SourceSettings;
+use crate::sources::{self, Progress};
+use crate::store::settings::StoreSettings;
+use crate::store::{Reading, Store};
+
+/// Everything a build is a function of, besides the logs themselves.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<'a> {
+    /// The site's folder.
+    pub root: &'a Path,
+    pub output: &'a Path,
+    pub moment_ms: i64,
+    pub sources: &'a [SourceSettings],
+    pub store: &'a StoreSettings,
+    pub analysis: &'a Settings,
+    pub site: &'a SiteSettings,
+}
+
+/// What a build did.
+#[derive(Debug)]
+pub struct Built {
+    /// New in this build.
+    pub bytes: u64,
+    pub records: u64,
+    pub skipped: u64,
+    pub wrappers: usize,
+    pub published: Published,
+}
+
+/// Reads what is new, analyses, renders and publishes.
+///
+/// # Errors
+/// If the store, the theme or the output folder cannot be used. Logs that cannot be read are not errors:
+/// they are on the data-quality page.
+pub fn build(plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Built> {
+    let mut store = Store::open(plan.root)?;
+    let read = read(plan, &mut store, progress)?;
+    let facts = facts(plan, &store, read.sources)?;
+    let snapshot = snapshot(&facts);
+    let site = site(&snapshot, plan.site)?;
+    let published = publish(&site, plan.output, &stamp(&snapshot))?;
+    let wrappers = facts.wrappers.len();
+    Ok(Built { bytes: read.bytes, records: read.records, skipped: read.skipped, wrappers, published })
+}
+
+/// Reads what is new into the store, and tells what is known at the plan's moment.
+pub fn gather(plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Facts> {
+    let mut store = Store::open(plan.root)?;
+    let read = read(plan, &mut store, progress)?;
+    facts(plan, &store, read.sources)
+}
+
+/// Reading and accounting for what was read.
+struct Gathered {
+    sources: Vec<SourceState>,
+    bytes: u64,
+    records: u64,
+    skipped: u64,
+}
+
+fn read(plan: &Plan, store: &mut Store, progress: &(dyn Fn(Progress) + Sync)) -> Result<Gathered> {
+    let (retention, limits) = (plan.store.retention(plan.moment_ms), plan.store.limits());
+    let read = sources::read(&sources::Reading {
+        root: plan.root,
+        sources: plan.sources,
+        ledger: &store.files()?,
+        in_flight: &store.in_flight()?,
+        retention,
+        limits,
+        max_line_bytes: plan.store.max_line_bytes,
+        now_ms: plan.moment_ms,
+        threads: std::thread::available_parallelism().map_or(1, usize::from),
+        progress,
+    });
+    let reading = Reading { rollup: read.rollup, files: read.files, in_flight: read.in_flight };
+    store.apply(&reading, &retention, &limits)?;
+    let (sources, bytes) = (read.sources, read.bytes);
+    Ok(Gathered { sources, bytes, records: read.records, skipped: read.skipped })
+}
+
+fn facts(plan: &Plan, store: &Store, sources: Vec<SourceState>) -> Result<Facts> {
+    let wrappers = store.wrappers()?.into_iter().map(|id| {
+        let history = store.history(&id)?.into();
+        Ok(WrapperFacts { id, history })
+    });
+    let has_news = |file: &FileState| file.present && !file.problems.is_empty();
+    Ok(Facts {
+        moment_ms: plan.moment_ms,
+        settings: plan.analysis.clone(),
+        wrappers: wrappers.collect::<Result<_>>()?,
+        in_flight: store.in_flight()?,
+        sources,
+        files: store.files()?.into_iter().filter(has_news).collect(),
+    })
+}
+
+fn site(snapshot: &Snapshot, settings: &SiteSettings) -> Result<Site> {
+    let theme = Theme::embedded().context("loading the theme")?;
+    let mut site = render(snapshot, &theme, settings).context("rendering the pages")?;
+    dataset::add(&mut site, snapshot.facts, &settings.title, &settings.currency)?;
+    datasets::add(&mut site, snapshot.facts)?;
+    Ok(site)
+}
+
+fn stamp(snapshot: &Snapshot) -> Stamp {
+    let sources = snapshot.facts.sources.iter().map(|source| SourceEntry {
+        name: source.name.clone(),
+        operations: source.operations,
+        skipped: source.skipped,
+        last_data: (source.last_end_ms > 0).then(|| rfc3339(source.last_end_ms)),
+    });
+    Stamp {
+        moment_ms: snapshot.facts.moment_ms,
+        last_data_ms: snapshot.system.last_data_ms,
+        sources: sources.collect(),
+    }
+}
