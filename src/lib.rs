@@ -1,6 +1,11 @@
-pub mod analysis;
+//! dash turns operation logs into a finished monitoring site, and serves it live.
+//!
+//! The rooms, in the order in which data flows through them; ARCHITECTURE.md has the picture.
+
 pub mod model;
-pub mod publish;
-pub mod report;
-pub mod sample;
+pub mod sources;
 pub mod store;
+pub mod analysis;
+pub mod report;
+pub mod publish;
+pub mod sample;

@@ -98,6 +98,12 @@ impl Rollup {
     pub fn is_empty(&self) -> bool {
         self.wrappers.is_empty()
     }
+
+    /// Puts the series of each wrapper in the order of their names, so that equal roll-ups are equal values
+    /// in whatever order they were merged.
+    pub fn sort_series(&mut self) {
+        self.wrappers.values_mut().for_each(WrapperRollup::sort_series);
+    }
 }
 
 impl WrapperRollup {
@@ -132,6 +138,21 @@ impl WrapperRollup {
         for (day, notes) in other.notes {
             self.notes.entry(day).or_default().merge(&notes);
         }
+    }
+
+    fn sort_series(&mut self) {
+        let mut order: Vec<u32> = (0..self.series.len() as u32).collect();
+        order.sort_by(|&a, &b| self.series[a as usize].cmp(&self.series[b as usize]));
+        let mut place = vec![0; order.len()];
+        for (to, &from) in order.iter().enumerate() {
+            place[from as usize] = to as u32;
+        }
+        self.series.sort();
+        let hours = std::mem::take(&mut self.hours);
+        self.hours = hours
+            .into_iter()
+            .map(|((hour, series), bucket)| ((hour, place[series as usize]), bucket))
+            .collect();
     }
 
     fn series_index(&mut self, operation_type: &str, model: &str, limits: &Limits) -> u32 {

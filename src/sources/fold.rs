@@ -1,0 +1,267 @@
+//! Records into roll-ups, on all threads, with the same result as on one.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::model::operation::Record;
+use crate::model::quality::ProblemKind;
+use crate::model::rollup::{Limits, Retention, Rollup};
+use crate::sources::Progress;
+use crate::sources::blocks::{Block, Planned, Queue, What};
+use crate::sources::csv::{self, Columns, Cut};
+use crate::sources::flights::{Events, Flights};
+use crate::sources::json;
+use crate::sources::layout::Layout;
+use crate::sources::problems::{Fault, Problems};
+use crate::sources::record::{RawRecord, interpret};
+use crate::sources::records::Kind;
+
+/// What records are folded by.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    pub retention: Retention,
+    pub limits: Limits,
+    pub max_line_bytes: usize,
+}
+
+/// What some records of a file say besides the roll-up. Lines count from the first of these records.
+#[derive(Debug, Default, PartialEq)]
+pub struct Tally {
+    pub lines: u64,
+    pub operations: u64,
+    pub started: u64,
+    pub skipped: u64,
+    /// 0 where there is no operation.
+    pub last_end_ms: i64,
+    pub problems: Problems,
+}
+
+/// Everything that the records come to, and the queue that is through.
+#[derive(Debug)]
+pub struct Folded<'a> {
+    pub queue: Queue<'a>,
+    pub rollup: Rollup,
+    pub flights: Flights,
+    /// By file.
+    pub tallies: Vec<Tally>,
+}
+
+/// What the threads share.
+pub struct Work<'a> {
+    pub files: &'a [Planned<'a>],
+    pub rules: Rules,
+    pub bytes_total: u64,
+    pub progress: &'a (dyn Fn(Progress) + Sync),
+    pub queue: Mutex<Queue<'a>>,
+    pub order: Mutex<Order>,
+}
+
+impl std::fmt::Debug for Work<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Work").field("rules", &self.rules).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Work<'a> {
+    /// Folds all blocks of the queue.
+    pub fn run(self, threads: usize) -> Folded<'a> {
+        let rollups = std::thread::scope(|scope| {
+            let helpers: Vec<_> = (1..threads).map(|_| scope.spawn(|| self.fold_blocks())).collect();
+            let mut rollups = vec![self.fold_blocks()];
+            for helper in helpers {
+                rollups.push(helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            }
+            rollups
+        });
+        let mut rollup = Rollup::default();
+        for part in rollups {
+            rollup.merge(part, &self.rules.limits);
+        }
+        rollup.sort_series();
+        let order = self.order.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let queue = self.queue.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Folded { queue, rollup, flights: order.flights, tallies: order.tallies }
+    }
+
+    /// One thread's share: takes a block, folds it, and hands in what depends on the order of blocks.
+    fn fold_blocks(&self) -> Rollup {
+        let (mut rollup, mut buffer) = (Rollup::default(), Vec::new());
+        loop {
+            let (block, bytes_done) = {
+                let mut queue = lock(&self.queue);
+                let Some(block) = queue.next(&mut buffer) else { return rollup };
+                (block, queue.progress())
+            };
+            let layout = self.files[block.file].layout;
+            let mut folding = Folding::new(self.rules, layout, &mut rollup);
+            folding.block(&block, &buffer[..block.len]);
+            let Folding { tally, events, .. } = folding;
+            let records = lock(&self.order).push(block.sequence, Share { file: block.file, tally, events });
+            (self.progress)(Progress { bytes_done, bytes_total: self.bytes_total.max(bytes_done), records });
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What one block hands in.
+#[derive(Debug)]
+struct Share {
+    file: usize,
+    tally: Tally,
+    events: Events,
+}
+
+/// Puts the shares of blocks together in the order of the records.
+#[derive(Debug, Default)]
+pub struct Order {
+    next: u64,
+    waiting: BTreeMap<u64, Share>,
+    flights: Flights,
+    tallies: Vec<Tally>,
+    records: u64,
+}
+
+impl Order {
+    pub fn new(files: usize, flights: Flights) -> Order {
+        Order { flights, tallies: (0..files).map(|_| Tally::default()).collect(), ..Order::default() }
+    }
+
+    /// Takes one share; returns the number of records so far.
+    fn push(&mut self, sequence: u64, share: Share) -> u64 {
+        self.records += share.tally.operations + share.tally.started;
+        self.waiting.insert(sequence, share);
+        while let Some(Share { file, tally, events }) = self.waiting.remove(&self.next) {
+            self.next += 1;
+            self.flights.apply(events);
+            self.tallies[file].append(tally);
+        }
+        self.records
+    }
+}
+
+impl Tally {
+    fn append(&mut self, next: Tally) {
+        next.problems.shifted(self.lines).for_each(|problem| self.problems.push(problem));
+        self.lines += next.lines;
+        self.operations += next.operations;
+        self.started += next.started;
+        self.skipped += next.skipped;
+        self.last_end_ms = self.last_end_ms.max(next.last_end_ms);
+    }
+}
+
+/// The folding of one block.
+struct Folding<'a> {
+    rules: Rules,
+    layout: &'a Layout,
+    rollup: &'a mut Rollup,
+    tally: Tally,
+    events: Events,
+}
+
+impl<'a> Folding<'a> {
+    fn new(rules: Rules, layout: &'a Layout, rollup: &'a mut Rollup) -> Folding<'a> {
+        Folding { rules, layout, rollup, tally: Tally::default(), events: Events::default() }
+    }
+
+    fn block(&mut self, block: &Block, bytes: &[u8]) {
+        match &block.what {
+            What::Records(Kind::Lines) => self.lines(bytes),
+            What::Records(Kind::Rows(columns)) => self.rows(bytes, columns),
+            What::TooLong => {
+                self.tally.lines += 1;
+                self.too_long();
+            }
+        }
+    }
+
+    fn lines(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+            self.tally.lines += 1;
+            self.record(&rest[..end], |line, layout| json::parse(line, &layout.root));
+            rest = &rest[rest.len().min(end + 1)..];
+        }
+    }
+
+    fn rows(&mut self, bytes: &[u8], columns: &Columns) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (end, closed) = match csv::cut(rest, self.rules.max_line_bytes, true) {
+                Cut::Record(end) => (end, true),
+                Cut::Unclosed(end) => (end, false),
+                Cut::Incomplete => (rest.len(), true),
+            };
+            let (row, after) = rest.split_at(end);
+            self.tally.lines += 1;
+            let row = row.strip_suffix(b"\n").unwrap_or(row);
+            self.record(row, |row, _| columns.parse(row));
+            debug_assert!(closed || !row.contains(&b'\n'));
+            self.tally.lines += memchr::memchr_iter(b'\n', row).count() as u64;
+            rest = after;
+        }
+    }
+
+    /// One record, on the last line counted.
+    fn record<'r>(
+        &mut self,
+        bytes: &'r [u8],
+        parse: impl FnOnce(&'r str, &Layout) -> Result<RawRecord<'r>, Fault>,
+    ) where
+        'a: 'r,
+    {
+        if bytes.len() > self.rules.max_line_bytes {
+            return self.too_long();
+        }
+        let bytes = bytes.trim_ascii();
+        if bytes.is_empty() {
+            return;
+        }
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            let text = crate::sources::problems::excerpt(&String::from_utf8_lossy(bytes));
+            return self
+                .fault(Fault { kind: ProblemKind::NotUtf8, reason: format!("not valid UTF-8: `{text}`") });
+        };
+        let layout: &'a Layout = self.layout;
+        let read = parse(text, layout).and_then(|mut raw| {
+            layout.fill_defaults(&mut raw);
+            interpret(&raw)
+        });
+        match read {
+            Ok(record) => self.accept(record),
+            Err(fault) => self.fault(fault),
+        }
+    }
+
+    fn accept(&mut self, record: Record) {
+        match record {
+            Record::Started(started) => {
+                self.tally.started += 1;
+                self.events.start(started);
+            }
+            Record::Finished(operation) => {
+                self.tally.operations += 1;
+                self.tally.last_end_ms = self.tally.last_end_ms.max(operation.end_ms);
+                if let Some(id) = &operation.id {
+                    self.events.end(&operation.wrapper, id);
+                }
+                self.rollup.add(&operation, &self.rules.retention, &self.rules.limits);
+            }
+        }
+    }
+
+    fn too_long(&mut self) {
+        let limit = self.rules.max_line_bytes;
+        let reason = format!("longer than {limit} bytes; raise `max_line_bytes` if that is intended");
+        self.fault(Fault { kind: ProblemKind::TooLong, reason });
+    }
+
+    fn fault(&mut self, fault: Fault) {
+        self.tally.skipped += 1;
+        self.tally.problems.add(self.tally.lines, fault);
+    }
+}

@@ -1,0 +1,348 @@
+//! What the fields of a record mean, however the record is written.
+//!
+//! A format's reader fills a [`RawRecord`] with pieces of the line; [`interpret`] is the only place that
+//! gives them meaning. To read one more native field: a [`Field`], its row in [`FIELDS`], its use here.
+
+use std::borrow::Cow;
+
+use crate::model::notes::shorten;
+use crate::model::operation::{Operation, Outcome, Record, Started, Tokens};
+use crate::model::quality::ProblemKind;
+use crate::sources::number::{BadNumber, scaled};
+use crate::sources::problems::{Fault, excerpt};
+use crate::sources::timestamp::{self, BadTime};
+
+/// Longest name or id kept, in characters.
+const NAME_CHARS: usize = 200;
+
+/// Decimals of milliseconds in a nanosecond, and of a currency unit in what costs are counted in.
+const MS_TO_NS: usize = 6;
+const UNIT_TO_PICO: usize = 12;
+
+/// The native fields that are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    WrapperName,
+    OperationId,
+    OperationType,
+    StartTime,
+    EndTime,
+    DurationMs,
+    Status,
+    Success,
+    ErrorMessage,
+    ErrorCode,
+    FallbackUsed,
+    CostEstimate,
+    Model,
+    PromptTokens,
+    CompletionTokens,
+    CachedTokens,
+    TotalTokens,
+    CustomTokens,
+    CustomCost,
+}
+
+/// Native names, a dot for a key of a nested object.
+pub const FIELDS: [(&str, Field); 19] = [
+    ("operation_id", Field::OperationId),
+    ("wrapper_name", Field::WrapperName),
+    ("operation_type", Field::OperationType),
+    ("start_time", Field::StartTime),
+    ("end_time", Field::EndTime),
+    ("duration_ms", Field::DurationMs),
+    ("status", Field::Status),
+    ("success", Field::Success),
+    ("error_message", Field::ErrorMessage),
+    ("error_code", Field::ErrorCode),
+    ("fallback_used", Field::FallbackUsed),
+    ("cost_estimate", Field::CostEstimate),
+    ("custom_metrics.tokens_used", Field::CustomTokens),
+    ("custom_metrics.cost_estimate", Field::CustomCost),
+    ("model", Field::Model),
+    ("prompt_tokens", Field::PromptTokens),
+    ("completion_tokens", Field::CompletionTokens),
+    ("cached_tokens", Field::CachedTokens),
+    ("total_tokens", Field::TotalTokens),
+];
+
+/// Native names that are known and not read: nothing shows them yet, or nothing may.
+pub const UNREAD: &[&str] = &[
+    "custom_metrics",
+    "fallback_reason",
+    "fallback_duration_ms",
+    "cpu_usage_percent",
+    "memory_usage_mb",
+    "network_calls",
+    "network_latency_ms",
+    "quality_score",
+    "user_satisfaction",
+    "user_id",
+    "session_id",
+    "request_id",
+    "provider",
+];
+
+/// One value as it stands in the line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Raw<'a> {
+    /// Not there, null, or empty.
+    #[default]
+    Missing,
+    Text(&'a str),
+    /// A JSON string with escapes in it, its quotes included.
+    Escaped(&'a str),
+    /// What stood between the quotes of a CSV field, quotes in it still doubled.
+    Doubled(&'a str),
+    /// A JSON number, `true` or `false`.
+    Literal(&'a str),
+    /// A JSON object or array.
+    Nested(&'a str),
+}
+
+/// The values of one record by field.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RawRecord<'a> {
+    values: [Raw<'a>; FIELDS.len()],
+}
+
+impl<'a> RawRecord<'a> {
+    pub fn set(&mut self, field: Field, value: Raw<'a>) {
+        self.values[field as usize] = value;
+    }
+
+    pub fn fill(&mut self, field: Field, value: &'a str) {
+        if self.get(field) == Raw::Missing {
+            self.set(field, Raw::Text(value));
+        }
+    }
+
+    pub fn get(&self, field: Field) -> Raw<'a> {
+        self.values[field as usize]
+    }
+
+    fn text(&self, field: Field) -> Option<Cow<'a, str>> {
+        self.get(field).text().filter(|text| !text.is_empty())
+    }
+
+    fn first(&self, fields: [Field; 2]) -> Field {
+        if self.get(fields[0]) == Raw::Missing { fields[1] } else { fields[0] }
+    }
+}
+
+impl<'a> Raw<'a> {
+    /// The value as text; `None` where there is none.
+    pub fn text(self) -> Option<Cow<'a, str>> {
+        match self {
+            Raw::Missing => None,
+            Raw::Text(text) | Raw::Literal(text) | Raw::Nested(text) => Some(Cow::Borrowed(text)),
+            Raw::Escaped(quoted) => Some(Cow::Owned(crate::sources::json::unescape(quoted))),
+            Raw::Doubled(text) => Some(Cow::Owned(text.replace("\"\"", "\""))),
+        }
+    }
+}
+
+/// The record that the values describe, or why they describe none.
+pub fn interpret<'a>(raw: &RawRecord<'a>) -> Result<Record<'a>, Fault> {
+    let wrapper = raw.text(Field::WrapperName).map(name).filter(|name| !name.trim().is_empty());
+    let wrapper = wrapper.ok_or_else(|| bad_field("`wrapper_name` is missing or empty"))?;
+    let times = times(raw)?;
+    let status = raw.text(Field::Status).map(|word| status(&word)).transpose()?;
+    let id = raw.text(Field::OperationId).map(name);
+    let operation_type = raw.text(Field::OperationType).map_or(Cow::Borrowed("default"), name);
+    let model = raw.text(Field::Model).map(name).unwrap_or_default();
+    let Some(end_ms) = times.end_ms(status) else {
+        if id.is_none() {
+            return Err(bad_field("a `started` record needs an `operation_id`, which its end is matched by"));
+        }
+        return Ok(Record::Started(Started {
+            id,
+            wrapper,
+            operation_type,
+            model,
+            start_ms: times.start_ms(),
+        }));
+    };
+    Ok(Record::Finished(Operation {
+        id,
+        wrapper,
+        operation_type,
+        model,
+        outcome: outcome(raw, status)?,
+        end_ms,
+        duration_ns: times.duration_ns,
+        error_code: raw.text(Field::ErrorCode),
+        error_message: raw.text(Field::ErrorMessage),
+        cost_pico: amount(raw, raw.first([Field::CostEstimate, Field::CustomCost]), UNIT_TO_PICO)?,
+        tokens: tokens(raw)?,
+    }))
+}
+
+/// A status word; `started` says nothing of how the operation ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Status {
+    Started,
+    Ended(Outcome),
+}
+
+const STATUS_WORDS: [(&str, Status); 10] = [
+    ("success", Status::Ended(Outcome::Success)),
+    ("error", Status::Ended(Outcome::Error)),
+    ("fallback", Status::Ended(Outcome::Fallback)),
+    ("timeout", Status::Ended(Outcome::Timeout)),
+    ("cancelled", Status::Ended(Outcome::Cancelled)),
+    ("started", Status::Started),
+    ("ok", Status::Ended(Outcome::Success)),
+    ("failure", Status::Ended(Outcome::Error)),
+    ("failed", Status::Ended(Outcome::Error)),
+    ("canceled", Status::Ended(Outcome::Cancelled)),
+];
+
+fn status(word: &str) -> Result<Status, Fault> {
+    let known = STATUS_WORDS.iter().find(|(known, _)| word.trim().eq_ignore_ascii_case(known));
+    known.map(|(_, status)| *status).ok_or_else(|| {
+        let accepted = "`started`, `success`, `error`, `fallback`, `timeout` or `cancelled`";
+        bad_field(format!("`status` is `{}`; write {accepted}", excerpt(word)))
+    })
+}
+
+fn outcome(raw: &RawRecord, status: Option<Status>) -> Result<Outcome, Fault> {
+    let success = flag(raw, Field::Success)?;
+    let fell_back = flag(raw, Field::FallbackUsed)?.unwrap_or(false);
+    let ended_well = if fell_back { Outcome::Fallback } else { Outcome::Success };
+    let failed = || raw.text(Field::ErrorMessage).or_else(|| raw.text(Field::ErrorCode)).is_some();
+    Ok(match (status, success) {
+        (Some(Status::Ended(Outcome::Success)), _) => ended_well,
+        // A fallback that was tried and did not help is a failure.
+        (Some(Status::Ended(Outcome::Fallback)), Some(false)) => Outcome::Error,
+        (Some(Status::Ended(outcome)), _) => outcome,
+        (Some(Status::Started) | None, Some(true)) => ended_well,
+        (Some(Status::Started) | None, Some(false)) => Outcome::Error,
+        (Some(Status::Started) | None, None) if failed() => Outcome::Error,
+        (Some(Status::Started) | None, None) => ended_well,
+    })
+}
+
+/// When an operation began and ended, as far as its record says.
+struct Times {
+    start_ns: Option<i64>,
+    end_ns: Option<i64>,
+    duration_ns: Option<u64>,
+}
+
+fn times(raw: &RawRecord) -> Result<Times, Fault> {
+    let start_ns = time(raw, Field::StartTime)?;
+    let mut end_ns = time(raw, Field::EndTime)?;
+    let mut duration_ns = amount(raw, Field::DurationMs, MS_TO_NS)?.map(saturated);
+    match (start_ns, end_ns, duration_ns) {
+        (None, None, _) => return Err(bad_field("neither `start_time` nor `end_time` is given")),
+        (Some(start), Some(end), _) if end < start => {
+            return Err(bad_field("`end_time` is before `start_time`"));
+        }
+        (Some(start), Some(end), None) => duration_ns = Some(end.abs_diff(start)),
+        (Some(start), None, Some(duration)) => end_ns = Some(end_of(start, duration)?),
+        _ => {}
+    }
+    Ok(Times { start_ns, end_ns, duration_ns })
+}
+
+fn end_of(start_ns: i64, duration_ns: u64) -> Result<i64, Fault> {
+    let end = i128::from(start_ns) + i128::from(duration_ns);
+    timestamp::plausible(end).ok_or_else(|| Fault {
+        kind: ProblemKind::ImplausibleTime,
+        reason: "`start_time` and `duration_ms` add up to a time after 2099".to_owned(),
+    })
+}
+
+impl Times {
+    /// `None` for an operation that has begun and not ended.
+    fn end_ms(&self, status: Option<Status>) -> Option<i64> {
+        let begun_only = status == Some(Status::Started) && self.end_ns.is_none();
+        (!begun_only).then(|| to_ms(self.end_ns.or(self.start_ns)))
+    }
+
+    fn start_ms(&self) -> i64 {
+        to_ms(self.start_ns)
+    }
+}
+
+fn to_ms(ns: Option<i64>) -> i64 {
+    ns.expect("a record without any time was refused").div_euclid(1_000_000)
+}
+
+fn time(raw: &RawRecord, field: Field) -> Result<Option<i64>, Fault> {
+    let Some(text) = raw.text(field) else { return Ok(None) };
+    timestamp::parse(&text).map(Some).map_err(|why| {
+        let (name, text) = (native_name(field), excerpt(&text));
+        match why {
+            BadTime::NotATime => {
+                bad_field(format!("`{name}` is `{text}`; write RFC 3339 or a number since the epoch"))
+            }
+            BadTime::Implausible => Fault {
+                kind: ProblemKind::ImplausibleTime,
+                reason: format!("`{name}` is `{text}`, which is before 2000 or after 2099"),
+            },
+        }
+    })
+}
+
+fn tokens(raw: &RawRecord) -> Result<Tokens, Fault> {
+    let count = |field| Ok(amount(raw, field, 0)?.map(saturated));
+    let prompt = count(Field::PromptTokens)?;
+    let completion = count(Field::CompletionTokens)?;
+    let summed = (prompt.is_some() || completion.is_some())
+        .then(|| prompt.unwrap_or(0).saturating_add(completion.unwrap_or(0)));
+    let custom = count(Field::CustomTokens)?;
+    Ok(Tokens {
+        prompt: prompt.unwrap_or(0),
+        completion: completion.unwrap_or(0),
+        cached: count(Field::CachedTokens)?.unwrap_or(0),
+        total: count(Field::TotalTokens)?.or(summed).or(custom).unwrap_or(0),
+    })
+}
+
+/// A number that is not negative, times 10^`scale`.
+fn amount(raw: &RawRecord, field: Field, scale: usize) -> Result<Option<i128>, Fault> {
+    let Some(text) = raw.text(field) else { return Ok(None) };
+    let why = match scaled(&text, scale) {
+        Ok(value) if value >= 0 => return Ok(Some(value)),
+        Ok(_) => "is negative",
+        Err(BadNumber::NotFinite) => "is not finite",
+        Err(BadNumber::NotANumber) => "is not a number",
+    };
+    Err(bad_field(format!("`{}` is `{}`, which {why}", native_name(field), excerpt(&text))))
+}
+
+fn saturated(value: i128) -> u64 {
+    u64::try_from(value).unwrap_or(u64::MAX)
+}
+
+fn flag(raw: &RawRecord, field: Field) -> Result<Option<bool>, Fault> {
+    let Some(text) = raw.text(field) else { return Ok(None) };
+    match text.trim() {
+        "true" | "True" | "TRUE" | "1" => Ok(Some(true)),
+        "false" | "False" | "FALSE" | "0" => Ok(Some(false)),
+        other => Err(bad_field(format!(
+            "`{}` is `{}`; write `true` or `false`",
+            native_name(field),
+            excerpt(other)
+        ))),
+    }
+}
+
+/// A name that is safe to keep: bounded, and without control characters.
+fn name(text: Cow<str>) -> Cow<str> {
+    let plain = text.len() <= NAME_CHARS && text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    if plain {
+        return text;
+    }
+    Cow::Owned(shorten(&text.replace(char::is_control, "\u{fffd}"), NAME_CHARS))
+}
+
+fn native_name(field: Field) -> &'static str {
+    FIELDS.iter().find(|entry| entry.1 == field).map_or("", |entry| entry.0)
+}
+
+fn bad_field(reason: impl Into<String>) -> Fault {
+    Fault { kind: ProblemKind::BadField, reason: reason.into() }
+}

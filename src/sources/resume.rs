@@ -1,0 +1,183 @@
+//! Opening a file and finding the place from which it is new.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::model::quality::{Fingerprint, ProblemKind};
+use crate::sources::content::{Content, PROOF_BYTES, Tail};
+use crate::sources::discover::{Found, Stat, extension};
+use crate::sources::ledger::{Candidate, Head, Ledger, Origin, fingerprint};
+use crate::sources::problems::{Fault, excerpt};
+use crate::sources::records::Kind;
+use crate::sources::settings::Format;
+
+/// An open file at the place from which it is new.
+#[derive(Debug)]
+pub struct Opened {
+    pub content: Content,
+    pub stat: Stat,
+    pub kind: Kind,
+    pub origin: Origin,
+    /// Where its records begin: after a byte order mark, after a CSV header.
+    pub first_record: u64,
+    pub header_lines: u64,
+    /// Bytes of content that are accounted for.
+    pub offset: u64,
+    /// The bytes before `offset`.
+    pub tail: Tail,
+    head: Option<Head>,
+}
+
+impl Opened {
+    /// Proof of what was read, once it contains a record.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let proven = |head: &&Head| self.offset > self.first_record && self.offset >= head.len;
+        fingerprint(self.head.as_ref().filter(proven).cloned(), &self.tail)
+    }
+}
+
+/// What a file's source says about reading it.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner<'a> {
+    pub format: Format,
+    pub layout: &'a crate::sources::layout::Layout,
+    pub max_line_bytes: usize,
+}
+
+/// Opens a file at the place from which it is new. `known_file` finds the file that a candidate was read from.
+pub fn open(
+    found: &Found,
+    manner: &Manner,
+    ledger: &Ledger,
+    known_file: &dyn Fn(Origin) -> Option<PathBuf>,
+) -> Result<Opened, Fault> {
+    let unreadable = |error: io::Error| failure(&error, false);
+    let mut content = Content::open(&found.file).map_err(unreadable)?;
+    let metadata = content.metadata().map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(Fault { kind: ProblemKind::Unreadable, reason: "not a regular file".to_owned() });
+    }
+    let stat = Stat::new(&metadata);
+    let compressed = content.compressed();
+    let damaged = |error: io::Error| failure(&error, compressed);
+    let mut first_bytes = vec![0; PROOF_BYTES];
+    let got = content.read(&mut first_bytes).map_err(damaged)?;
+    first_bytes.truncate(got);
+    let format = format_of(&found.file, manner.format, &first_bytes);
+    let mut opened = Opened {
+        head: Head::new(&first_bytes, if format == Format::Csv { 2 } else { 1 }),
+        content,
+        stat,
+        kind: Kind::Lines,
+        origin: Origin::New,
+        first_record: 0,
+        header_lines: 0,
+        offset: 0,
+        tail: Tail::default(),
+    };
+    opened.content.rewind().map_err(unreadable)?;
+    opened.read_preamble(format, manner).map_err(damaged)?;
+    let candidates = opened.head.as_ref().map(|head| ledger.candidates(head)).unwrap_or_default();
+    opened.seek(&candidates, known_file).map_err(damaged)?;
+    Ok(opened)
+}
+
+impl Opened {
+    /// Reads what stands before the records: a byte order mark, a CSV header.
+    fn read_preamble(&mut self, format: Format, manner: &Manner) -> io::Result<()> {
+        let mut bytes = vec![0; 3];
+        let got = self.content.read(&mut bytes)?;
+        bytes.truncate(got);
+        let marked = bytes == b"\xef\xbb\xbf";
+        if format == Format::Csv {
+            let header = self.read_header(bytes, manner.max_line_bytes)?;
+            let text = String::from_utf8_lossy(&header);
+            self.kind = Kind::rows(text.trim_start_matches('\u{feff}').trim(), manner.layout);
+            self.first_record = header.len() as u64;
+            self.header_lines = memchr::memchr_iter(b'\n', &header).count() as u64;
+        } else if marked {
+            self.first_record = 3;
+        }
+        Ok(())
+    }
+
+    /// The bytes up to the end of the first line that is not blank; all bytes if it has no end.
+    fn read_header(&mut self, mut bytes: Vec<u8>, limit: usize) -> io::Result<Vec<u8>> {
+        loop {
+            let blank = bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+            if let Some(end) = memchr::memchr(b'\n', &bytes[blank..]) {
+                bytes.truncate(blank + end + 1);
+                return Ok(bytes);
+            }
+            let before = bytes.len();
+            bytes.resize(before + PROOF_BYTES, 0);
+            let got = self.content.read(&mut bytes[before..])?;
+            bytes.truncate(before + got);
+            if got == 0 || bytes.len() > limit {
+                return Ok(bytes);
+            }
+        }
+    }
+
+    fn seek(
+        &mut self,
+        candidates: &[Candidate],
+        known_file: &dyn Fn(Origin) -> Option<PathBuf>,
+    ) -> io::Result<()> {
+        for candidate in candidates {
+            self.content.rewind()?;
+            let tail = self.content.advance(candidate.offset)?;
+            if self.content.position() == candidate.offset {
+                if candidate.ends_with(&tail) {
+                    (self.origin, self.offset, self.tail) = (candidate.origin, candidate.offset, tail);
+                    return Ok(());
+                }
+            } else if is_beginning_of(&tail, self.content.position(), known_file(candidate.origin)) {
+                // A copy in the making: what there is of it is known, and no line of it is left to count.
+                self.offset = self.content.position();
+                self.tail = tail;
+                return Ok(());
+            }
+        }
+        self.content.rewind()?;
+        self.tail = self.content.advance(self.first_record)?;
+        self.offset = self.first_record;
+        Ok(())
+    }
+}
+
+/// Whether the file at `path` still has these bytes before this place.
+fn is_beginning_of(tail: &Tail, position: u64, path: Option<PathBuf>) -> bool {
+    let Some(Ok(mut known)) = path.map(|path| Content::open(&path)) else { return false };
+    known.advance(position).is_ok_and(|theirs| known.position() == position && theirs == *tail)
+}
+
+/// What an error of the operating system, or of a decompressor, is to a file.
+pub fn failure(error: &io::Error, compressed: bool) -> Fault {
+    let of_the_content = matches!(
+        error.kind(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
+    ) || error.raw_os_error().is_none();
+    let text = excerpt(&error.to_string());
+    if compressed && of_the_content {
+        let reason = format!("the compressed data ends early or is damaged: {text}");
+        return Fault { kind: ProblemKind::Damaged, reason };
+    }
+    let next = if error.kind() == io::ErrorKind::PermissionDenied { "; let dash read it" } else { "" };
+    Fault { kind: ProblemKind::Unreadable, reason: format!("{text}{next}") }
+}
+
+fn format_of(path: &Path, format: Format, first_bytes: &[u8]) -> Format {
+    if format != Format::Auto {
+        return format;
+    }
+    match extension(path) {
+        Some("csv") => return Format::Csv,
+        Some("jsonl" | "ndjson" | "json") => return Format::Jsonl,
+        _ => {}
+    }
+    let content = first_bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(first_bytes).trim_ascii_start();
+    let line = content.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let header = !line.starts_with(b"{") && !line.starts_with(b"[") && line.contains(&b',');
+    if header { Format::Csv } else { Format::Jsonl }
+}

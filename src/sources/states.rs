@@ -1,0 +1,173 @@
+//! What is known of files and sources, before a reading and after it.
+
+use std::collections::{BTreeMap, HashSet};
+
+use crate::model::quality::{FileState, Problem, ProblemKind, SourceState};
+use crate::sources::Reading;
+use crate::sources::blocks::{Ended, Planned};
+use crate::sources::discover::{Discovery, Found, discover};
+use crate::sources::fold::Tally;
+use crate::sources::layout::Layout;
+use crate::sources::ledger::{Ledger, Origin};
+use crate::sources::problems::Problems;
+
+/// Problems that say how a file was found the last time, and nothing once it is looked at again.
+const PASSING: [ProblemKind; 3] = [ProblemKind::Unfinished, ProblemKind::Unreadable, ProblemKind::Damaged];
+
+/// All sources and their files.
+#[derive(Debug)]
+pub struct Survey<'a> {
+    reading: &'a Reading<'a>,
+    /// By source: what is wrong with its path.
+    problems: Vec<Vec<Problem>>,
+    /// By path: the ledger as it will be.
+    states: BTreeMap<String, FileState>,
+    /// Files that changed, with their source.
+    changed: Vec<(usize, Found)>,
+}
+
+impl<'a> Survey<'a> {
+    /// Finds all files and sorts out those that did not change. A file that is found twice, by two sources
+    /// or through a link, is read once.
+    pub fn new(reading: &'a Reading<'a>, ledger: &Ledger) -> Survey<'a> {
+        let states = reading.ledger.iter().map(|entry| (entry.path.clone(), entry.clone())).collect();
+        let mut survey = Survey { reading, problems: Vec::new(), states, changed: Vec::new() };
+        let (mut paths, mut files) = (HashSet::new(), HashSet::new());
+        for (at, source) in reading.sources.iter().enumerate() {
+            let Discovery { found, problems } = discover(reading.root, source);
+            survey.problems.push(problems);
+            for found in found {
+                let first = found.stat.inode == 0 || files.insert((found.stat.device, found.stat.inode));
+                if paths.insert(found.path.clone()) && first {
+                    survey.take(at, found, ledger);
+                }
+            }
+        }
+        for state in survey.states.values_mut() {
+            state.present &= paths.contains(&state.path);
+        }
+        survey
+    }
+
+    fn take(&mut self, source: usize, found: Found, ledger: &Ledger) {
+        match ledger.unchanged(&found.path, &found.stat, self.reading.now_ms) {
+            None => self.changed.push((source, found)),
+            Some(entry) => {
+                let (source, path) = (self.title(source), found.path);
+                self.keep(FileState { source, path, present: true, ..entry.clone() });
+            }
+        }
+    }
+
+    fn title(&self, source: usize) -> String {
+        self.reading.sources[source].title().to_owned()
+    }
+
+    fn keep(&mut self, state: FileState) {
+        self.states.insert(state.path.clone(), state);
+    }
+
+    /// The files to be read, those that were written first before the others, so that ends follow starts.
+    pub fn plan<'l>(&mut self, layouts: &'l [Layout]) -> Vec<Planned<'l>> {
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.sort_by(|(_, a), (_, b)| (a.stat.modified_ns, &a.path).cmp(&(b.stat.modified_ns, &b.path)));
+        let planned = changed.into_iter().map(|(source, found)| {
+            let format = self.reading.sources[source].format;
+            Planned { found, source, format, layout: &layouts[source] }
+        });
+        planned.collect()
+    }
+
+    /// Takes in what reading the files came to.
+    pub fn conclude(&mut self, files: &[Planned], ended: Vec<Ended>, tallies: Vec<Tally>) {
+        for ((planned, ended), tally) in files.iter().zip(ended).zip(tallies) {
+            let state = match ended.unopened {
+                true => self.unopened(planned, ended),
+                false => self.continued(files, ended, tally),
+            };
+            let (source, path) = (self.title(planned.source), planned.found.path.clone());
+            self.keep(FileState { source, path, present: true, ..state });
+        }
+    }
+
+    fn unopened(&self, planned: &Planned, ended: Ended) -> FileState {
+        let Found { path, stat, .. } = &planned.found;
+        let mut state = self.states.get(path).cloned().unwrap_or_else(|| FileState {
+            device: stat.device,
+            inode: stat.inode,
+            size: stat.size,
+            modified_ns: stat.modified_ns,
+            ..FileState::default()
+        });
+        let mut problems = lasting(std::mem::take(&mut state.problems));
+        ended.faults.into_iter().for_each(|fault| problems.add(0, fault));
+        FileState { problems: problems.into_vec(), ..state }
+    }
+
+    fn continued(&self, files: &[Planned], ended: Ended, tally: Tally) -> FileState {
+        let before = match ended.origin {
+            Origin::New => FileState { lines: ended.header_lines, ..FileState::default() },
+            Origin::Ledger(at) => self.reading.ledger[at].clone(),
+            Origin::Run(at) => self.states.get(&files[at].found.path).cloned().unwrap_or_default(),
+        };
+        let lines = before.lines + tally.lines;
+        let mut problems = lasting(before.problems);
+        tally.problems.shifted(before.lines).for_each(|problem| problems.push(problem));
+        for fault in ended.faults {
+            let line = if fault.kind == ProblemKind::Unfinished { lines + 1 } else { 0 };
+            problems.add(line, fault);
+        }
+        FileState {
+            device: ended.stat.device,
+            inode: ended.stat.inode,
+            size: ended.stat.size,
+            modified_ns: ended.stat.modified_ns,
+            offset: ended.offset,
+            fingerprint: ended.fingerprint,
+            lines,
+            operations: before.operations + tally.operations,
+            skipped: before.skipped + tally.skipped,
+            problems: problems.into_vec(),
+            last_end_ms: before.last_end_ms.max(tally.last_end_ms),
+            ..FileState::default()
+        }
+    }
+
+    /// The entries that changed, and the totals of all sources.
+    pub fn report(mut self) -> (Vec<FileState>, Vec<SourceState>) {
+        let mut sources: Vec<SourceState> = Vec::new();
+        for (settings, problems) in self.reading.sources.iter().zip(std::mem::take(&mut self.problems)) {
+            let (name, path) = (settings.title().to_owned(), settings.path.clone());
+            sources.push(SourceState { name, path, problems, ..SourceState::default() });
+        }
+        for state in self.states.values() {
+            if let Some(source) = sources.iter_mut().find(|source| source.name == state.source) {
+                add_up(source, state);
+            }
+        }
+        let known: BTreeMap<&str, &FileState> =
+            self.reading.ledger.iter().map(|entry| (entry.path.as_str(), entry)).collect();
+        let changed = |state: &FileState| known.get(state.path.as_str()) != Some(&state);
+        (self.states.into_values().filter(changed).collect(), sources)
+    }
+}
+
+fn lasting(problems: Vec<Problem>) -> Problems {
+    let mut lasting = Problems::default();
+    problems
+        .into_iter()
+        .filter(|problem| !PASSING.contains(&problem.kind))
+        .for_each(|problem| lasting.push(problem));
+    lasting
+}
+
+/// Counts are over the files that are there; the newest end is also that of a file that is gone.
+fn add_up(source: &mut SourceState, state: &FileState) {
+    source.last_end_ms = source.last_end_ms.max(state.last_end_ms);
+    if state.present {
+        source.files += 1;
+        source.bytes += state.size;
+        source.operations += state.operations;
+        source.skipped += state.skipped;
+    }
+}
