@@ -12,6 +12,7 @@ use crate::publish::manifest::SourceEntry;
 use crate::publish::{Published, Stamp, publish};
 use crate::report::site::Site;
 use crate::report::{SiteSettings, Theme, dataset, datasets, render};
+use crate::sources::discover::{Discovery, discover};
 use crate::sources::settings::SourceSettings;
 use crate::sources::{self, Progress};
 use crate::store::settings::StoreSettings;
@@ -62,6 +63,23 @@ pub fn gather(plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Facts
     let mut store = Store::open(plan.root)?;
     let read = read(plan, &mut store, progress)?;
     facts(plan, &store, read.sources)
+}
+
+/// The sources as they are found, without reading or writing anything, and whether the theme loads.
+pub fn check(plan: &Plan) -> Result<Vec<SourceState>> {
+    Theme::embedded().context("loading the theme")?;
+    let state = |source: &SourceSettings| {
+        let Discovery { found, problems } = discover(plan.root, source);
+        SourceState {
+            name: source.title().to_owned(),
+            path: source.path.clone(),
+            files: found.len() as u64,
+            bytes: found.iter().map(|file| file.stat.size).sum(),
+            problems,
+            ..SourceState::default()
+        }
+    };
+    Ok(plan.sources.iter().map(state).collect())
 }
 
 /// Reading and accounting for what was read.

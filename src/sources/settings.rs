@@ -1,6 +1,7 @@
 //! `[[source]]` of `dash.toml`: where the logs lie and how to read them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -44,6 +45,17 @@ impl SourceSettings {
     /// The name that pages and the ledger use.
     pub fn title(&self) -> &str {
         self.name.as_deref().unwrap_or(&self.path)
+    }
+
+    /// The folder in which a change may mean new operations: the path itself where it is one, else the
+    /// nearest folder above that has no wildcard in its name.
+    pub fn watched(&self, root: &Path) -> PathBuf {
+        let path = root.join(&self.path);
+        if path.is_dir() {
+            return path;
+        }
+        let plain = |folder: &&Path| !folder.to_string_lossy().contains(['*', '?', '[']);
+        path.ancestors().skip(1).find(plain).unwrap_or(root).to_owned()
     }
 }
 
@@ -91,6 +103,14 @@ mod tests {
         assert_eq!(source.title(), "logs");
         assert_eq!(source.format, Format::Auto);
         assert_eq!(validate(&[source]), Ok(()));
+    }
+
+    #[test]
+    fn a_glob_is_watched_from_above_its_wildcards() {
+        let watched = |path: &str| source(&format!("path = '{path}'")).watched(Path::new("/site"));
+        assert_eq!(watched("logs/*/a?.jsonl"), Path::new("/site/logs"));
+        assert_eq!(watched("/var/log/app.log"), Path::new("/var/log"));
+        assert_eq!(watched("*.csv"), Path::new("/site"));
     }
 
     #[test]

@@ -1,0 +1,27 @@
+# The commands of everyday work; `just` lists them.
+
+_default:
+    @just --list
+
+# What CI runs: fmt, clippy with warnings denied, docs, tests
+check:
+    .ci/run
+
+# All tests; installs the browser they need
+test *ARGS:
+    tests/run {{ARGS}}
+
+build:
+    cargo build --release
+
+# The demo: sample operations, live, on http://127.0.0.1:5000
+serve *ARGS:
+    cargo run --release -- serve --sample {{ARGS}}
+
+# Speed and memory beside the peers, in one run
+bench *ARGS:
+    python3 benches/run.py {{ARGS}}
+
+# dash's numbers against DuckDB's, on 200,000 sample operations
+crosscheck:
+    python3 benches/crosscheck.py

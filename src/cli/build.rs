@@ -1,0 +1,70 @@
+//! `dash build`.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use serde_json::json;
+
+use crate::cli::Common;
+use crate::cli::site::Site;
+use crate::cli::talk::{Talk, thousands};
+use crate::pipeline::{self, Built};
+
+pub fn run(common: &Common, talk: &Talk) -> Result<()> {
+    let begun = Instant::now();
+    let site = Site::open(common)?;
+    let built = pipeline::build(&site.plan(), &talk.progress())?;
+    if talk.json {
+        println!("{}", as_json(&built, begun.elapsed().as_secs_f64()));
+        return Ok(());
+    }
+    for line in summary(&built, begun.elapsed().as_secs_f64()) {
+        talk.say(&line);
+    }
+    if built.published.manifest.last_data.is_none() {
+        talk.say("there are no operations yet: put a JSONL or CSV log into `content/operations/`, or name one");
+        talk.say("in a `[[source]]` of `dash.toml`, and build again; `dash sample` makes one to try");
+    }
+    talk.say(&format!("open `{}`", site.output.join("index.html").display()));
+    Ok(())
+}
+
+/// The closing lines of a build.
+pub fn summary(built: &Built, seconds: f64) -> Vec<String> {
+    let published = &built.published;
+    let mut lines = vec![format!(
+        "read {} new operations ({}) and wrote {} of {} files for {} wrappers in {seconds:.2} s",
+        thousands(built.records),
+        bytes(built.bytes),
+        published.written,
+        published.manifest.files.len(),
+        built.wrappers,
+    )];
+    if built.skipped > 0 {
+        let skipped = thousands(built.skipped);
+        lines.push(format!("skipped {skipped} records; `data-quality.html` says which and why"));
+    }
+    lines
+}
+
+fn as_json(built: &Built, seconds: f64) -> serde_json::Value {
+    let manifest = &built.published.manifest;
+    json!({
+        "snapshot": manifest.id,
+        "generated_at": manifest.generated_at,
+        "last_data": manifest.last_data,
+        "operations": built.records,
+        "bytes": built.bytes,
+        "skipped": built.skipped,
+        "wrappers": built.wrappers,
+        "files": manifest.files.len(),
+        "written": built.published.written,
+        "removed": built.published.removed,
+        "changed": manifest.changed,
+        "seconds": seconds,
+    })
+}
+
+fn bytes(bytes: u64) -> String {
+    indicatif::HumanBytes(bytes).to_string()
+}

@@ -1,0 +1,102 @@
+//! `dash serve`: build, serve, watch, rebuild, push.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use chrono::Utc;
+use clap::Args;
+
+use crate::cli::sample::{TrafficFlags, append_to, follow};
+use crate::cli::site::Site;
+use crate::cli::talk::Talk;
+use crate::cli::{Common, build, init};
+use crate::config::DEFAULT_LOGS;
+use crate::model::time::DAY_MS;
+use crate::pipeline;
+use crate::sample::Generator;
+use crate::serve::{Daemon, serve};
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", env = "DASH_BIND")]
+    bind: Option<SocketAddr>,
+    /// Serve an output folder that something else builds, and push when it changes
+    #[arg(long, conflicts_with = "sample")]
+    no_build: bool,
+    /// Make sample operations where there are none, and go on with live ones
+    #[arg(long)]
+    sample: bool,
+    #[command(flatten)]
+    traffic: TrafficFlags,
+}
+
+/// The log that `--sample` writes, in the folder of logs.
+const SAMPLE_LOG: &str = "sample.jsonl";
+
+/// Days of sample operations before now.
+const SAMPLE_DAYS: i64 = 7;
+
+pub fn run(arguments: &Serve, common: &Common, talk: &Talk) -> Result<()> {
+    if arguments.sample && !common.config.exists() {
+        init::create(common.config.parent().unwrap_or(Path::new(".")))?;
+    }
+    let site = Site::open(common)?;
+    if arguments.sample {
+        start_sample(arguments, &site, talk)?;
+    }
+    let mut settings = site.config.serve.clone();
+    if let Some(bind) = arguments.bind {
+        settings.bind = bind;
+    }
+    let output = site.output.clone();
+    let watch = watched(&site);
+    let daemon = if arguments.no_build {
+        Daemon { output, settings, rebuild: None, watch: Vec::new() }
+    } else {
+        let built = pipeline::build(&site.plan(), &talk.progress())?;
+        build::summary(&built, 0.0).iter().for_each(|line| talk.say(line));
+        let rebuild = move || pipeline::build(&site.plan(), &|_| {}).map(drop);
+        Daemon { output, settings, rebuild: Some(Box::new(rebuild)), watch }
+    };
+    let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
+    runtime.block_on(serve(daemon, stopped()))
+}
+
+/// The folders in which a change may mean new operations.
+fn watched(site: &Site) -> Vec<PathBuf> {
+    site.config.sources.iter().map(|source| source.watched(&site.config.root)).collect()
+}
+
+async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        },
+        // Without a handler, the default action of the signal ends the process, which is as good.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// Makes a week of operations where the log is missing or empty, and appends to it from now on.
+fn start_sample(arguments: &Serve, site: &Site, talk: &Talk) -> Result<()> {
+    let path = site.config.root.join(DEFAULT_LOGS).join(SAMPLE_LOG);
+    let mut log = append_to(&path)?;
+    let now = Utc::now().timestamp_millis();
+    let length = log.metadata().with_context(|| format!("reading `{}`", path.display()))?.len();
+    let from_ms = if length == 0 { now - SAMPLE_DAYS * DAY_MS } else { now };
+    let mut generator = Generator::new(arguments.traffic.traffic(), from_ms);
+    if length == 0 {
+        talk.say(&format!("making {SAMPLE_DAYS} days of sample operations in `{}`", path.display()));
+        generator.write_until(now, &mut std::io::BufWriter::new(&mut log))?;
+    }
+    std::thread::spawn(move || {
+        if let Err(error) = follow(&mut generator, &mut log) {
+            tracing::warn!("no more sample operations: {error:#}");
+        }
+    });
+    Ok(())
+}
