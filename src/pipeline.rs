@@ -5,9 +5,10 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::analysis::facts::{Facts, Settings, WrapperFacts};
-use crate::analysis::snapshot::{Snapshot, snapshot};
+use crate::analysis::snapshot::{BREAKDOWN_HOURS, Snapshot, snapshot};
+use crate::analysis::window::MAX_HOURS;
 use crate::model::quality::{FileState, SourceState};
-use crate::model::time::rfc3339;
+use crate::model::time::{hour_of, rfc3339};
 use crate::publish::manifest::SourceEntry;
 use crate::publish::{Published, Stamp, publish};
 use crate::report::site::Site;
@@ -15,6 +16,7 @@ use crate::report::{SiteSettings, Theme, dataset, datasets, render};
 use crate::sources::discover::{Discovery, discover};
 use crate::sources::settings::SourceSettings;
 use crate::sources::{self, Progress};
+use crate::store::chunks::Span;
 use crate::store::settings::StoreSettings;
 use crate::store::{Reading, Store};
 
@@ -111,8 +113,15 @@ fn read(plan: &Plan, store: &mut Store, progress: &(dyn Fn(Progress) + Sync)) ->
 }
 
 fn facts(plan: &Plan, store: &Store, sources: Vec<SourceState>) -> Result<Facts> {
+    let hour = hour_of(plan.moment_ms);
+    let span = Span {
+        first_minute: plan.store.retention(plan.moment_ms).first_minute,
+        first_hour: hour - i64::from(MAX_HOURS),
+        first_series_hour: hour - i64::from(BREAKDOWN_HOURS),
+        first_note_day: (hour - i64::from(BREAKDOWN_HOURS)) / 24,
+    };
     let wrappers = store.wrappers()?.into_iter().map(|id| {
-        let history = store.history(&id)?.into();
+        let history = store.history(&id, &span)?.into();
         Ok(WrapperFacts { id, history })
     });
     let has_news = |file: &FileState| file.present && !file.problems.is_empty();

@@ -1,8 +1,9 @@
 //! How well a wrapper does, as one number and the factors that made it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::model::bucket::Bucket;
 
@@ -192,8 +193,78 @@ pub struct Factor {
     pub name: &'static str,
     /// What it multiplies the score by; 1 where it does not apply. The success rate is the start.
     pub multiplier: f64,
-    /// What was measured and held against which limit, in words.
-    pub reason: String,
+    /// What was measured and held against which limit; serialized in words.
+    #[serde(serialize_with = "in_words")]
+    pub reason: Reason,
+}
+
+/// Why a factor is what it is. Numbers until someone reads it: most healths are worked out for their status
+/// alone.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Reason {
+    Counts {
+        success: u64,
+        fallback: u64,
+        credit: f64,
+        total: u64,
+    },
+    FallbackRate {
+        rate: f64,
+        limit: f64,
+    },
+    RecentFailures {
+        minutes: u32,
+        rate: f64,
+        limit: f64,
+    },
+    ErrorRate {
+        rate: f64,
+        limit: f64,
+    },
+    /// In milliseconds.
+    Latency {
+        p95: f64,
+        limit: f64,
+    },
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match *self {
+            Reason::Counts { success, fallback, credit, total } => {
+                write!(
+                    f,
+                    "{success} succeeded and {fallback} ended by a fallback (each counts {credit}) of {total}"
+                )
+            }
+            Reason::FallbackRate { rate, limit } => {
+                f.write_str("fallback rate ")?;
+                compared(f, rate, limit)
+            }
+            Reason::RecentFailures { minutes, rate, limit } => {
+                write!(f, "failures of the last {minutes} minutes ")?;
+                compared(f, rate, limit)
+            }
+            Reason::ErrorRate { rate, limit } => {
+                f.write_str("error rate ")?;
+                compared(f, rate, limit)
+            }
+            Reason::Latency { p95, limit } => {
+                let relation = if p95 > limit { "above" } else { "within" };
+                write!(f, "p95 {p95:.0} ms, {relation} {limit:.0} ms")
+            }
+        }
+    }
+}
+
+/// `6.0 %, above 5 %`.
+fn compared(f: &mut fmt::Formatter, rate: f64, limit: f64) -> fmt::Result {
+    let relation = if rate > limit { "above" } else { "within" };
+    write!(f, "{:.1} %, {relation} {} %", rate * 100.0, (limit * 1000.0).round() / 10.0)
+}
+
+fn in_words<S: Serializer>(reason: &Reason, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(reason)
 }
 
 /// A wrapper's health over a window.
@@ -216,13 +287,12 @@ pub fn health(window: &Bucket, recent: &Bucket, settings: &HealthSettings, targe
         Factor {
             name: "success_rate",
             multiplier: success_rate,
-            reason: format!(
-                "{} succeeded and {} ended by a fallback (each counts {}) of {}",
-                window.success,
-                window.fallback,
-                settings.fallback_credit,
-                window.total()
-            ),
+            reason: Reason::Counts {
+                success: window.success,
+                fallback: window.fallback,
+                credit: settings.fallback_credit,
+                total: window.total(),
+            },
         },
         fallbacks(window, settings),
         recent_failures(recent, settings),
@@ -245,17 +315,17 @@ fn fallbacks(window: &Bucket, settings: &HealthSettings) -> Factor {
     } else {
         (1.0, settings.fallback_rate_warning)
     };
-    Factor { name: "fallbacks", multiplier, reason: compared("fallback rate", rate, limit) }
+    Factor { name: "fallbacks", multiplier, reason: Reason::FallbackRate { rate, limit } }
 }
 
 fn recent_failures(recent: &Bucket, settings: &HealthSettings) -> Factor {
     let rate = recent.error_rate().unwrap_or(0.0);
     let exceeded = rate > settings.recent_error_rate;
-    let what = format!("failures of the last {} minutes", settings.recent_minutes);
+    let (minutes, limit) = (settings.recent_minutes, settings.recent_error_rate);
     Factor {
         name: "recent_failures",
         multiplier: if exceeded { settings.recent_factor } else { 1.0 },
-        reason: compared(&what, rate, settings.recent_error_rate),
+        reason: Reason::RecentFailures { minutes, rate, limit },
     }
 }
 
@@ -268,7 +338,7 @@ fn errors(window: &Bucket, settings: &HealthSettings) -> Factor {
     } else {
         (1.0, settings.error_rate_warning)
     };
-    Factor { name: "errors", multiplier, reason: compared("error rate", rate, limit) }
+    Factor { name: "errors", multiplier, reason: Reason::ErrorRate { rate, limit } }
 }
 
 fn latency(window: &Bucket, settings: &HealthSettings, target: f64) -> Factor {
@@ -280,15 +350,7 @@ fn latency(window: &Bucket, settings: &HealthSettings, target: f64) -> Factor {
     } else {
         (1.0, target)
     };
-    let relation = if p95 > limit { "above" } else { "within" };
-    let reason = format!("p95 {p95:.0} ms, {relation} {limit:.0} ms");
-    Factor { name: "latency", multiplier, reason }
-}
-
-/// `error rate 6.0 %, above 5 %`.
-fn compared(what: &str, rate: f64, limit: f64) -> String {
-    let relation = if rate > limit { "above" } else { "within" };
-    format!("{what} {:.1} %, {relation} {} %", rate * 100.0, (limit * 1000.0).round() / 10.0)
+    Factor { name: "latency", multiplier, reason: Reason::Latency { p95, limit } }
 }
 
 /// The mean of the scores that exist, each wrapper counting the same; `None` where none does.
@@ -374,6 +436,16 @@ mod tests {
         let health = health(&bucket, &bucket, &HealthSettings::default(), Some(10.0));
         let product: f64 = health.factors.iter().map(|factor| factor.multiplier).product();
         assert!((product - health.score.expect("there are operations")).abs() < 1e-9);
+    }
+
+    #[test]
+    fn reasons_are_said_in_words() {
+        let bucket = bucket(94, 6, 0);
+        let factors = health(&bucket, &bucket, &HealthSettings::default(), None).factors;
+        let words: Vec<_> = factors.iter().map(|factor| factor.reason.to_string()).collect();
+        assert_eq!(words[0], "94 succeeded and 0 ended by a fallback (each counts 1) of 100");
+        assert_eq!(words[2], "failures of the last 10 minutes 6.0 %, above 1 %");
+        assert_eq!(words[3], "error rate 6.0 %, above 5 %");
     }
 
     #[test]

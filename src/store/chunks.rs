@@ -3,8 +3,9 @@
 //! | level | buckets | a chunk is |
 //! | --- | --- | --- |
 //! | minutes | minute | an hour |
-//! | hours | hour × operation type × model | a day |
-//! | days | day × operation type × model | 32 days |
+//! | hours | hour | a day |
+//! | series hours | hour × operation type × model | a day |
+//! | series days | day × operation type × model | 32 days |
 //! | notes | – | a day |
 
 use std::collections::BTreeMap;
@@ -29,85 +30,107 @@ const CHUNK_DAYS: i64 = 32;
 enum Level {
     Minutes = 0,
     Hours = 1,
-    Days = 2,
-    Notes = 3,
+    SeriesHours = 2,
+    SeriesDays = 3,
+    Notes = 4,
 }
 
-/// (time, series) → bucket; the series' names stand before the buckets.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct SeriesChunk {
-    buckets: BTreeMap<(i64, SeriesName), Bucket>,
-}
+/// Buckets by time.
+type Plain = BTreeMap<i64, Bucket>;
 
-impl Encode for SeriesChunk {
+impl Encode for Plain {
     fn encode(&self, out: &mut Vec<u8>) {
-        let names: BTreeMap<&SeriesName, u64> = {
-            let mut names: Vec<_> = self.buckets.keys().map(|(_, name)| name).collect();
-            names.sort();
-            names.dedup();
-            names.into_iter().zip(0..).collect()
-        };
-        (names.len() as u64).encode(out);
-        for name in names.keys() {
-            name.operation_type.encode(out);
-            name.model.encode(out);
-        }
-        (self.buckets.len() as u64).encode(out);
-        for ((time, name), bucket) in &self.buckets {
+        (self.len() as u64).encode(out);
+        for (time, bucket) in self {
             time.encode(out);
-            names[name].encode(out);
             bucket.encode(out);
         }
     }
 }
 
-impl Decode for SeriesChunk {
-    fn decode(input: &mut &[u8]) -> Option<SeriesChunk> {
-        let names: Vec<(String, String)> = Vec::decode(input)?;
-        let names: Vec<_> =
-            names.into_iter().map(|(operation_type, model)| SeriesName { operation_type, model }).collect();
-        let count = u64::decode(input)?;
-        let mut buckets = BTreeMap::new();
-        for _ in 0..count {
-            let time = i64::decode(input)?;
-            let name = names.get(usize::try_from(u64::decode(input)?).ok()?)?;
-            buckets.insert((time, name.clone()), Bucket::decode(input)?);
-        }
-        Some(SeriesChunk { buckets })
+impl Decode for Plain {
+    fn decode(input: &mut &[u8]) -> Option<Plain> {
+        Some(Vec::decode(input)?.into_iter().collect())
     }
 }
 
-impl SeriesChunk {
-    fn add(&mut self, time: i64, name: &SeriesName, bucket: &Bucket) {
-        self.buckets.entry((time, name.clone())).or_default().merge(bucket);
+/// Buckets by time and series.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct BySeries {
+    names: Vec<SeriesName>,
+    /// (time, index into the names) → bucket.
+    buckets: BTreeMap<(i64, u64), Bucket>,
+}
+
+impl BySeries {
+    fn index(&mut self, name: &SeriesName) -> u64 {
+        let at = self.names.iter().position(|known| known == name).unwrap_or_else(|| {
+            self.names.push(name.clone());
+            self.names.len() - 1
+        });
+        at as u64
     }
+}
+
+impl Encode for BySeries {
+    fn encode(&self, out: &mut Vec<u8>) {
+        (self.names.len() as u64).encode(out);
+        for name in &self.names {
+            name.operation_type.encode(out);
+            name.model.encode(out);
+        }
+        (self.buckets.len() as u64).encode(out);
+        for ((time, series), bucket) in &self.buckets {
+            time.encode(out);
+            series.encode(out);
+            bucket.encode(out);
+        }
+    }
+}
+
+impl Decode for BySeries {
+    fn decode(input: &mut &[u8]) -> Option<BySeries> {
+        let names: Vec<(String, String)> = Vec::decode(input)?;
+        let buckets: Vec<(i64, (u64, Bucket))> = Vec::decode(input)?;
+        let known = names.len() as u64;
+        buckets.iter().all(|(_, (series, _))| *series < known).then_some(())?;
+        let name = |(operation_type, model)| SeriesName { operation_type, model };
+        Some(BySeries {
+            names: names.into_iter().map(name).collect(),
+            buckets: buckets.into_iter().map(|(time, (series, bucket))| ((time, series), bucket)).collect(),
+        })
+    }
+}
+
+/// How far back a history is loaded: what pages and the API can ask for, so that a build costs the same
+/// after a year as after a month.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    pub first_minute: i64,
+    pub first_hour: i64,
+    /// Of hours by series.
+    pub first_series_hour: i64,
+    pub first_note_day: i64,
 }
 
 /// Merges a roll-up into the chunks it touches.
 pub fn add(transaction: &Transaction, wrapper: i64, rollup: &WrapperRollup, limits: &Limits) -> Result<()> {
     let chunks = Chunks { connection: transaction, wrapper };
-    let mut minutes: BTreeMap<i64, BTreeMap<i64, &Bucket>> = BTreeMap::new();
-    for (minute, bucket) in &rollup.minutes {
-        minutes.entry(minute.div_euclid(CHUNK_MINUTES)).or_default().insert(*minute, bucket);
-    }
-    for (start, new) in minutes {
-        let mut level: BTreeMap<i64, Bucket> =
-            chunks.read::<Vec<_>>(Level::Minutes, start)?.unwrap_or_default().into_iter().collect();
-        for (minute, bucket) in new {
-            level.entry(minute).or_default().merge(bucket);
-        }
-        chunks.write(Level::Minutes, start, &level.into_iter().collect::<Vec<_>>())?;
-    }
-    let known = chunks.series(rollup, limits)?;
-    let (mut hours, mut days) = (BTreeMap::<i64, SeriesChunk>::new(), BTreeMap::<i64, SeriesChunk>::new());
-    for ((hour, series), bucket) in &rollup.hours {
-        let name = &known[*series as usize];
-        let day = hour.div_euclid(24);
-        hours.entry(hour.div_euclid(CHUNK_HOURS)).or_default().add(*hour, name, bucket);
-        days.entry(day.div_euclid(CHUNK_DAYS)).or_default().add(day, name, bucket);
-    }
-    chunks.merge(Level::Hours, &hours)?;
-    chunks.merge(Level::Days, &days)?;
+    chunks.merge_plain(
+        Level::Minutes,
+        CHUNK_MINUTES,
+        rollup.minutes.iter().map(|(at, bucket)| (*at, bucket)),
+    )?;
+    chunks.merge_plain(
+        Level::Hours,
+        CHUNK_HOURS,
+        rollup.hours.iter().map(|((at, _), bucket)| (*at, bucket)),
+    )?;
+    let names = chunks.series(rollup, limits)?;
+    let hours = rollup.hours.iter().map(|((hour, series), bucket)| (*hour, &names[*series as usize], bucket));
+    chunks.merge_series(Level::SeriesHours, CHUNK_HOURS, hours.clone())?;
+    let days = hours.map(|(hour, name, bucket)| (hour.div_euclid(24), name, bucket));
+    chunks.merge_series(Level::SeriesDays, CHUNK_DAYS, days)?;
     for (day, new) in &rollup.notes {
         let mut notes: Notes = chunks.read(Level::Notes, *day)?.unwrap_or_default();
         notes.merge(new);
@@ -116,24 +139,37 @@ pub fn add(transaction: &Transaction, wrapper: i64, rollup: &WrapperRollup, limi
     Ok(())
 }
 
-/// Loads everything that is kept of a wrapper.
-pub fn load(connection: &Connection, wrapper: i64, history: &mut History) -> Result<()> {
+/// Loads what is kept of a wrapper in a span, and its newest days.
+pub fn load(connection: &Connection, wrapper: i64, span: &Span, history: &mut History) -> Result<()> {
     let chunks = Chunks { connection, wrapper };
-    for (_, minutes) in chunks.all::<Vec<(i64, Bucket)>>(Level::Minutes)? {
+    for (_, minutes) in
+        chunks.since::<Vec<(i64, Bucket)>>(Level::Minutes, span.first_minute / CHUNK_MINUTES)?
+    {
         history.minutes.extend(minutes);
     }
-    for (_, chunk) in chunks.all::<SeriesChunk>(Level::Hours)? {
-        for ((hour, name), bucket) in chunk.buckets {
-            add_to(&mut history.hours, hour, &bucket);
-            history.series.entry(name).or_default().push((hour, bucket));
+    for (_, hours) in chunks.since::<Vec<(i64, Bucket)>>(Level::Hours, span.first_hour / CHUNK_HOURS)? {
+        history.hours.extend(hours);
+    }
+    for (_, chunk) in chunks.since::<BySeries>(Level::SeriesHours, span.first_series_hour / CHUNK_HOURS)? {
+        for ((hour, series), bucket) in chunk.buckets {
+            let name = &chunk.names[series as usize];
+            match history.series.get_mut(name) {
+                Some(level) => level.push((hour, bucket)),
+                None => drop(history.series.insert(name.clone(), vec![(hour, bucket)])),
+            }
         }
     }
-    for (_, chunk) in chunks.all::<SeriesChunk>(Level::Days)? {
-        for ((day, _), bucket) in chunk.buckets {
-            add_to(&mut history.days, day, &bucket);
+    if let Some(newest) = chunks.newest(Level::SeriesDays)? {
+        for ((day, _), bucket) in
+            chunks.read::<BySeries>(Level::SeriesDays, newest)?.unwrap_or_default().buckets
+        {
+            match history.days.last_mut() {
+                Some(last) if last.0 == day => last.1.merge(&bucket),
+                _ => history.days.push((day, bucket)),
+            }
         }
     }
-    history.notes = chunks.all(Level::Notes)?;
+    history.notes = chunks.since(Level::Notes, span.first_note_day)?;
     Ok(())
 }
 
@@ -142,6 +178,7 @@ pub fn prune(transaction: &Transaction, retention: &Retention) -> Result<()> {
     let firsts = [
         (Level::Minutes, retention.first_minute.div_euclid(CHUNK_MINUTES)),
         (Level::Hours, retention.first_hour.div_euclid(CHUNK_HOURS)),
+        (Level::SeriesHours, retention.first_hour.div_euclid(CHUNK_HOURS)),
         (Level::Notes, retention.first_note_day),
     ];
     let wrappers: Vec<i64> = {
@@ -156,14 +193,6 @@ pub fn prune(transaction: &Transaction, retention: &Retention) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Times come in rising order, several series a time.
-fn add_to(level: &mut Vec<(i64, Bucket)>, time: i64, bucket: &Bucket) {
-    match level.last_mut() {
-        Some(last) if last.0 == time => last.1.merge(bucket),
-        _ => level.push((time, bucket.clone())),
-    }
 }
 
 /// The chunks of one wrapper.
@@ -182,11 +211,19 @@ impl Chunks<'_> {
         data.map(|data| decode(level, start, &data)).transpose()
     }
 
-    fn all<T: Decode>(&self, level: Level) -> Result<Vec<(i64, T)>> {
+    fn newest(&self, level: Level) -> Result<Option<i64>> {
+        let mut query = self
+            .connection
+            .prepare_cached("SELECT max(start) FROM chunk WHERE wrapper = ?1 AND level = ?2")?;
+        Ok(query.query_row(params![self.wrapper, level as i64], |row| row.get(0))?)
+    }
+
+    /// The chunks from `first` on, in rising order.
+    fn since<T: Decode>(&self, level: Level, first: i64) -> Result<Vec<(i64, T)>> {
         let mut query = self.connection.prepare_cached(
-            "SELECT start, data FROM chunk WHERE wrapper = ?1 AND level = ?2 ORDER BY start",
+            "SELECT start, data FROM chunk WHERE wrapper = ?1 AND level = ?2 AND start >= ?3 ORDER BY start",
         )?;
-        let mut rows = query.query(params![self.wrapper, level as i64])?;
+        let mut rows = query.query(params![self.wrapper, level as i64, first])?;
         let mut chunks = Vec::new();
         while let Some(row) = rows.next()? {
             let start = row.get(0)?;
@@ -204,16 +241,46 @@ impl Chunks<'_> {
         Ok(())
     }
 
-    fn merge(&self, level: Level, new: &BTreeMap<i64, SeriesChunk>) -> Result<()> {
-        for (start, chunk) in new {
-            let Some(mut sum) = self.read::<SeriesChunk>(level, *start)? else {
-                self.write(level, *start, chunk)?;
-                continue;
-            };
-            for ((time, name), bucket) in &chunk.buckets {
-                sum.add(*time, name, bucket);
+    fn merge_plain<'b>(
+        &self,
+        level: Level,
+        length: i64,
+        new: impl Iterator<Item = (i64, &'b Bucket)>,
+    ) -> Result<()> {
+        let mut by_chunk: BTreeMap<i64, Vec<(i64, &Bucket)>> = BTreeMap::new();
+        for (time, bucket) in new {
+            by_chunk.entry(time.div_euclid(length)).or_default().push((time, bucket));
+        }
+        for (start, new) in by_chunk {
+            let mut chunk: Plain = self.read(level, start)?.unwrap_or_default();
+            for (time, bucket) in new {
+                chunk.entry(time).or_default().merge(bucket);
             }
-            self.write(level, *start, &sum)?;
+            self.write(level, start, &chunk)?;
+        }
+        Ok(())
+    }
+
+    fn merge_series<'b>(
+        &self,
+        level: Level,
+        length: i64,
+        new: impl Iterator<Item = (i64, &'b SeriesName, &'b Bucket)>,
+    ) -> Result<()> {
+        // Sorted, so that a chunk's bytes do not depend on the order of a hash map.
+        let mut by_chunk: BTreeMap<i64, BTreeMap<(i64, &SeriesName), Vec<&Bucket>>> = BTreeMap::new();
+        for (time, name, bucket) in new {
+            let chunk = by_chunk.entry(time.div_euclid(length)).or_default();
+            chunk.entry((time, name)).or_default().push(bucket);
+        }
+        for (start, new) in by_chunk {
+            let mut chunk: BySeries = self.read(level, start)?.unwrap_or_default();
+            for ((time, name), buckets) in new {
+                let series = chunk.index(name);
+                let sum = chunk.buckets.entry((time, series)).or_default();
+                buckets.into_iter().for_each(|bucket| sum.merge(bucket));
+            }
+            self.write(level, start, &chunk)?;
         }
         Ok(())
     }

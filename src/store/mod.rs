@@ -21,6 +21,7 @@ use crate::model::history::{History, WrapperId};
 use crate::model::notes::OTHER;
 use crate::model::quality::FileState;
 use crate::model::rollup::{InFlight, Limits, Retention, Rollup, WrapperRollup};
+use crate::store::chunks::Span;
 
 /// The folder, in the site's folder, that holds the store.
 pub const FOLDER: &str = ".dash";
@@ -95,15 +96,15 @@ impl Store {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// What is kept of one wrapper.
-    pub fn history(&self, wrapper: &WrapperId) -> Result<History> {
+    /// What is kept of one wrapper in a span.
+    pub fn history(&self, wrapper: &WrapperId, span: &Span) -> Result<History> {
         let (id, first_end_ms) = self.connection.query_row(
             "SELECT id, first_end_ms FROM wrapper WHERE name = ?1",
             [&wrapper.name],
             |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)),
         )?;
         let mut history = History { first_end_ms, ..History::default() };
-        chunks::load(&self.connection, id, &mut history)
+        chunks::load(&self.connection, id, span, &mut history)
             .with_context(|| format!("reading the buckets of `{}`", wrapper.name))?;
         Ok(history)
     }

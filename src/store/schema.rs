@@ -16,8 +16,7 @@ const TABLES: &str = "
         slug TEXT NOT NULL UNIQUE,
         first_end_ms INTEGER NOT NULL
     );
-    -- Buckets: level 0 minutes by the hour, 1 hours by the day, 2 days by 32 days, 3 notes by the day.
-    -- `start` counts whole such stretches since the epoch.
+    -- Buckets, by level and stretch of time: see `chunks.rs`. `start` counts such stretches since the epoch.
     CREATE TABLE chunk (
         wrapper INTEGER NOT NULL REFERENCES wrapper (id),
         level INTEGER NOT NULL,
