@@ -1,4 +1,7 @@
 //! Everything that is tested at a boundary: one crate, one module a topic.
 
+mod cli;
+mod golden;
 mod sources;
 mod tidy;
+mod tools;

@@ -1,0 +1,201 @@
+//! The built binary, as a person or cron runs it.
+
+use std::fs;
+
+use predicates::str::contains;
+use serde_json::Value;
+
+use crate::tools::{Folder, dash, files_below};
+
+const MOMENT: &str = "2026-01-25T13:00:00Z";
+
+/// A new site with one log of these lines.
+fn site(lines: &str) -> Folder {
+    let folder = Folder::new();
+    dash(&folder).arg("init").assert().success();
+    folder.write("content/operations/a.jsonl", lines);
+    folder
+}
+
+fn operation(wrapper: &str, minute: u32, status: &str) -> String {
+    let record = serde_json::json!({
+        "wrapper_name": wrapper,
+        "end_time": format!("2026-01-25T12:{minute:02}:00Z"),
+        "duration_ms": 100,
+        "status": status,
+    });
+    format!("{record}\n")
+}
+
+fn build(folder: &Folder) -> Value {
+    let output = dash(folder).args(["build", "--json", "--now", MOMENT]).assert().success().get_output().clone();
+    serde_json::from_slice(&output.stdout).expect("the answer is JSON")
+}
+
+fn total(folder: &Folder) -> u64 {
+    folder.json("output/api/system/health.json")["data"]["total_operations"].as_u64().expect("a number")
+}
+
+#[test]
+fn a_new_site_builds_at_once_and_says_what_to_do() {
+    let folder = Folder::new();
+    dash(&folder).args(["init", "mysite"]).assert().success();
+    let config = "mysite/dash.toml";
+    dash(&folder).args(["build", "--config", config]).assert().success().stderr(contains("content/operations/"));
+    assert!(folder.read("mysite/output/index.html").contains("content/operations"));
+    dash(&folder).args(["init", "mysite"]).assert().code(1).stderr(contains("there already"));
+}
+
+#[test]
+fn without_settings_the_error_names_the_next_step() {
+    dash(&Folder::new()).arg("build").assert().code(1).stderr(contains("`dash init`"));
+}
+
+#[test]
+fn wrong_usage_is_exit_code_two() {
+    let folder = Folder::new();
+    dash(&folder).args(["build", "--now", "yesterday"]).assert().code(2).stderr(contains("RFC 3339"));
+    dash(&folder).args(["export", "--hours", "721"]).assert().code(2).stderr(contains("720"));
+    dash(&folder).args(["sample", "--rate", "5/week"]).assert().code(2).stderr(contains("`min`"));
+}
+
+#[test]
+fn settings_that_are_wrong_are_named_with_their_line() {
+    let cases = [
+        ("[site]\ntitel = 'x'\n", "did you mean `title`"),
+        ("[health]\nrecent_factor = 'much'\n", "recent_factor"),
+        ("[serve]\nbind = \"nowhere\"\n", "line 2"),
+        ("[[source]]\npath = 'x'\nfields = { wraper = 'y' }\n", "wrapper_name"),
+        ("not toml", "line 1"),
+    ];
+    for (text, expected) in cases {
+        let folder = site("");
+        folder.write("dash.toml", text);
+        let found = dash(&folder).arg("build").assert().code(1).get_output().stderr.clone();
+        let found = String::from_utf8_lossy(&found).into_owned();
+        assert!(found.contains("dash.toml") && found.contains(expected), "{text:?} gave {found}");
+    }
+}
+
+#[test]
+fn appends_add_up_and_nothing_is_read_twice() {
+    let folder = site(&operation("a", 10, "success"));
+    assert_eq!(build(&folder)["operations"], 1);
+    folder.append("content/operations/a.jsonl", &operation("a", 11, "error"));
+    assert_eq!(build(&folder)["operations"], 1);
+    assert_eq!(build(&folder)["operations"], 0);
+    assert_eq!(total(&folder), 2);
+}
+
+#[test]
+fn a_build_without_news_writes_nothing() {
+    let folder = site(&operation("a", 10, "success"));
+    let first = build(&folder);
+    let second = build(&folder);
+    assert_eq!(second["written"], 0);
+    assert_eq!(first["snapshot"], second["snapshot"]);
+}
+
+#[test]
+fn history_outlives_its_logs() {
+    let folder = site(&operation("a", 10, "success"));
+    build(&folder);
+    fs::remove_file(folder.path("content/operations/a.jsonl")).expect("it is there");
+    build(&folder);
+    assert_eq!(total(&folder), 1);
+}
+
+#[test]
+fn bad_lines_are_counted_shown_and_cost_nothing_good() {
+    let mut lines = String::new();
+    for minute in 0..20 {
+        lines += &operation("good", minute, "success");
+        lines += ["{\"wrapper_name\": \n", "not json\n", "[]\n", "{}\n"][minute as usize % 4];
+    }
+    let folder = site(&lines);
+    folder.write("content/operations/b.jsonl", b"\xff\xfe{\n".repeat(3));
+    folder.write("content/operations/long.jsonl", "x".repeat(10 << 20));
+    folder.write("content/operations/empty.jsonl", "");
+    let built = build(&folder);
+    assert_eq!((built["operations"].as_u64(), total(&folder)), (Some(20), 20));
+    assert!(built["skipped"].as_u64().is_some_and(|skipped| skipped >= 24), "{built}");
+    let page = folder.read("output/data-quality.html");
+    for file in ["a.jsonl", "b.jsonl", "long.jsonl"] {
+        assert!(page.contains(file), "{file} is not on the data-quality page");
+    }
+}
+
+#[test]
+fn hostile_names_stay_names() {
+    let long = "n".repeat(200);
+    let names = ["<script>alert(1)</script>", "../..", "=cmd|' /C calc'!A0", &long, "😀", "a/b", "A/B", "Ünï", "ünï"];
+    let folder = site(&names.iter().map(|name| operation(name, 30, "error")).collect::<String>());
+    build(&folder);
+    let pages: Vec<_> = files_below(&folder.path("output")).into_keys().filter(|path| path.starts_with("wrappers/")).collect();
+    assert_eq!(pages.len(), names.len());
+    for path in pages.iter().map(|page| format!("output/{page}")).chain(["output/index.html".to_owned()]) {
+        assert!(!folder.read(&path).contains("<script>alert"), "{path}");
+    }
+    let csv = folder.read("output/exports/metrics.csv");
+    assert!(csv.contains("'=cmd") && !csv.contains("\n=cmd"), "{csv}");
+}
+
+#[test]
+fn an_output_that_is_a_file_or_holds_foreign_files_is_left_alone() {
+    let folder = site(&operation("a", 10, "success"));
+    folder.write("taken", "a file");
+    dash(&folder).args(["build", "--output", "taken"]).assert().code(1).stderr(contains("is not a folder"));
+    folder.write("mine/index.html", "my page");
+    folder.write("mine/notes.txt", "my notes");
+    dash(&folder).args(["build", "--output", "mine"]).assert().code(1).stderr(contains("was not written by dash"));
+    assert_eq!(folder.read("mine/index.html"), "my page");
+    fs::remove_file(folder.path("mine/index.html")).expect("it is there");
+    dash(&folder).args(["build", "--output", "mine"]).assert().success();
+    assert_eq!(folder.read("mine/notes.txt"), "my notes");
+}
+
+#[test]
+fn two_builders_do_not_meet() {
+    let folder = site(&operation("a", 10, "success"));
+    build(&folder);
+    let store = dash::store::Store::open(&folder.path("")).expect("the store is free");
+    dash(&folder).arg("build").assert().code(1).stderr(contains("another `dash`"));
+    drop(store);
+    build(&folder);
+}
+
+#[test]
+fn exports_are_data_on_standard_output() {
+    let folder = site(&(operation("a", 10, "success") + &operation("b, c", 11, "timeout")));
+    let export = |arguments: &[&str]| {
+        let run = dash(&folder).args(["export", "--now", MOMENT]).args(arguments).assert().success();
+        String::from_utf8(run.get_output().stdout.clone()).expect("an export is text")
+    };
+    let mut reader = csv::Reader::from_reader(export(&[]).into_bytes().leak() as &[u8]);
+    let names: Vec<String> = reader.records().map(|row| row.expect("a row")[0].to_owned()).collect();
+    assert_eq!(names, ["a", "b, c"]);
+    let json: Value = serde_json::from_str(&export(&["--format", "json", "--wrapper", "b, c"])).expect("JSON");
+    assert_eq!((json[0]["error_count"].as_u64(), json[0]["timeout_count"].as_u64()), (Some(1), Some(1)));
+    dash(&folder).args(["export", "--wrapper", "z"]).assert().code(1).stderr(contains("known are: a, b, c"));
+}
+
+#[test]
+fn check_finds_what_is_missing_and_writes_nothing() {
+    let folder = site("");
+    dash(&folder).arg("check").assert().success();
+    folder.write("dash.toml", "[[source]]\npath = 'missing/*.jsonl'\n");
+    dash(&folder).arg("check").assert().code(1).stderr(contains("optional = true"));
+    assert!(!folder.path("output").exists() && !folder.path(".dash").exists());
+}
+
+#[test]
+fn fields_can_be_renamed_and_defaulted() {
+    let folder = site("");
+    folder.write("logs/x.ndjson", "{\"svc\":\"mine\",\"at\":\"2026-01-25T12:30:00Z\",\"took\":{\"ms\":7},\"ok\":false}\n");
+    let source = "[[source]]\npath = 'logs'\nfields = { wrapper_name = 'svc', end_time = 'at', duration_ms = 'took.ms', \
+                  success = 'ok' }\ndefaults = { operation_type = 'batch' }\n";
+    folder.write("dash.toml", source);
+    build(&folder);
+    let health = folder.json("output/api/wrappers/health.json");
+    assert_eq!(health["data"]["mine"]["error_rate"], 1.0, "{health}");
+}
