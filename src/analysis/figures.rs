@@ -37,6 +37,7 @@ pub struct Figures {
 impl Figures {
     /// `fallback_credit`: how much of a success a fallback counts as, from `[health]`.
     pub fn of(bucket: &Bucket, fallback_credit: f64) -> Figures {
+        let [p50, p95, p99] = bucket.latency.quantiles([0.5, 0.95, 0.99]).map(|value| value.map(micro));
         Figures {
             total_operations: bucket.total(),
             success_count: bucket.success,
@@ -48,9 +49,9 @@ impl Figures {
             error_rate: bucket.error_rate(),
             fallback_rate: bucket.fallback_rate(),
             avg_response_time: bucket.mean_ms().map(micro),
-            p50: bucket.percentile_ms(0.5).map(micro),
-            p95: bucket.percentile_ms(0.95).map(micro),
-            p99: bucket.percentile_ms(0.99).map(micro),
+            p50,
+            p95,
+            p99,
             max: (!bucket.latency.is_empty()).then(|| micro(bucket.duration_max_ns as f64 / 1e6)),
             cost: bucket.cost(),
             prompt_tokens: bucket.prompt_tokens,

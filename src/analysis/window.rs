@@ -62,15 +62,11 @@ impl Window {
             let hours = slice(&history.hours, self.from / 60, self.to / 60);
             return hours.iter().map(|(hour, bucket)| (hour * HOUR_MS, bucket.clone())).collect();
         }
-        let mut cells: Vec<(i64, Bucket)> = Vec::new();
-        for (minute, bucket) in slice(&history.minutes, self.from, self.to) {
-            let start = minute.div_euclid(step) * step * MINUTE_MS;
-            match cells.last_mut() {
-                Some(last) if last.0 == start => last.1.merge(bucket),
-                _ => cells.push((start, bucket.clone())),
-            }
-        }
-        cells
+        let start = |minute: &i64| minute.div_euclid(step) * step * MINUTE_MS;
+        slice(&history.minutes, self.from, self.to)
+            .chunk_by(|a, b| start(&a.0) == start(&b.0))
+            .map(|cell| (start(&cell[0].0), merged(cell)))
+            .collect()
     }
 }
 

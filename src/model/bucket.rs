@@ -62,13 +62,26 @@ impl Bucket {
         self.last_end_ms = self.last_end_ms.max(operation.end_ms);
     }
 
+    /// Many buckets at once.
+    pub fn sum(buckets: &[&Bucket]) -> Bucket {
+        let mut sum = Bucket::default();
+        buckets.iter().for_each(|bucket| sum.merge_counters(bucket));
+        sum.latency = Sketch::sum(&buckets.iter().map(|bucket| &bucket.latency).collect::<Vec<_>>());
+        sum
+    }
+
     pub fn merge(&mut self, other: &Bucket) {
+        self.merge_counters(other);
+        self.latency.merge(&other.latency);
+    }
+
+    /// Everything but the sketch.
+    fn merge_counters(&mut self, other: &Bucket) {
         self.success = self.success.saturating_add(other.success);
         self.fallback = self.fallback.saturating_add(other.fallback);
         self.error = self.error.saturating_add(other.error);
         self.timeout = self.timeout.saturating_add(other.timeout);
         self.cancelled = self.cancelled.saturating_add(other.cancelled);
-        self.latency.merge(&other.latency);
         self.duration_sum_ns = self.duration_sum_ns.saturating_add(other.duration_sum_ns);
         self.duration_max_ns = self.duration_max_ns.max(other.duration_max_ns);
         self.cost_pico = self.cost_pico.saturating_add(other.cost_pico);

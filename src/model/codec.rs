@@ -74,6 +74,11 @@ impl Encode for u64 {
 
 impl Decode for u64 {
     fn decode(input: &mut &[u8]) -> Option<u64> {
+        // Nearly every number in a chunk is a single byte.
+        if let [byte @ ..0x80, rest @ ..] = *input {
+            *input = rest;
+            return Some(u64::from(*byte));
+        }
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
             let (&byte, rest) = input.split_first()?;
@@ -207,14 +212,12 @@ impl Decode for Sketch {
     fn decode(input: &mut &[u8]) -> Option<Sketch> {
         let length = u64::decode(input)?;
         (length <= input.len() as u64).then_some(())?;
-        let mut bin = 0i64;
-        let bins: Option<Vec<_>> = (0..length)
-            .map(|_| {
-                bin = bin.checked_add(i64::decode(input)?)?;
-                Some((i16::try_from(bin).ok()?, u32::try_from(u64::decode(input)?).ok()?))
-            })
-            .collect();
-        Sketch::from_bins(bins?)
+        let (mut bin, mut bins) = (0i64, Vec::with_capacity(length as usize));
+        for _ in 0..length {
+            bin = bin.checked_add(i64::decode(input)?)?;
+            bins.push((i16::try_from(bin).ok()?, u32::try_from(u64::decode(input)?).ok()?));
+        }
+        Sketch::from_bins(bins)
     }
 }
 

@@ -54,9 +54,5 @@ pub fn slice<T>(level: &[(i64, T)], from: i64, to: i64) -> &[(i64, T)] {
 
 /// The sum of some buckets.
 pub fn merged(buckets: &[(i64, Bucket)]) -> Bucket {
-    let mut sum = Bucket::default();
-    for (_, bucket) in buckets {
-        sum.merge(bucket);
-    }
-    sum
+    Bucket::sum(&buckets.iter().map(|(_, bucket)| bucket).collect::<Vec<_>>())
 }

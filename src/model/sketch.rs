@@ -73,46 +73,56 @@ impl Sketch {
     }
 
     pub fn merge(&mut self, other: &Sketch) {
-        if other.bins.is_empty() {
-            return;
-        }
         if self.bins.is_empty() {
             self.bins.clone_from(&other.bins);
-            return;
+        } else if !other.bins.is_empty() {
+            *self = Sketch::sum(&[self, other]);
         }
-        let mut merged = Vec::with_capacity(self.bins.len() + other.bins.len());
-        let (mut left, mut right) = (self.bins.iter().peekable(), other.bins.iter().peekable());
-        while let (Some(&&a), Some(&&b)) = (left.peek(), right.peek()) {
-            if a.0 <= b.0 {
-                left.next();
-            }
-            if b.0 <= a.0 {
-                right.next();
-            }
-            merged.push(match a.0.cmp(&b.0) {
-                std::cmp::Ordering::Less => a,
-                std::cmp::Ordering::Greater => b,
-                std::cmp::Ordering::Equal => (a.0, a.1.saturating_add(b.1)),
-            });
+    }
+
+    /// Many sketches at once: counted in an array over the range of their bins, which is short.
+    pub fn sum(sketches: &[&Sketch]) -> Sketch {
+        // The zero bin is far below the others, and would make the array long.
+        let values = |sketch: &&Sketch| sketch.bins.iter().position(|bin| bin.0 != ZERO_BIN);
+        let first = sketches.iter().filter_map(|sketch| Some(sketch.bins[values(sketch)?].0)).min();
+        let last = sketches.iter().filter_map(|sketch| Some(sketch.bins.last()?.0)).max();
+        let (first, last) = (i32::from(first.unwrap_or(0)), i32::from(last.unwrap_or(ZERO_BIN)));
+        let (mut zeros, mut counts) = (0u32, vec![0u32; usize::try_from(last - first + 1).unwrap_or(0)]);
+        for &(bin, count) in sketches.iter().flat_map(|sketch| &sketch.bins) {
+            let sum = match bin {
+                ZERO_BIN => &mut zeros,
+                bin => &mut counts[(i32::from(bin) - first) as usize],
+            };
+            *sum = sum.saturating_add(count);
         }
-        merged.extend(left);
-        merged.extend(right);
-        self.bins = merged;
+        let used = counts.iter().filter(|count| **count > 0).count() + usize::from(zeros > 0);
+        let mut bins = Vec::with_capacity(used);
+        let values = counts.into_iter().zip(first..).map(|(count, bin)| (bin as i16, count));
+        bins.extend(std::iter::once((ZERO_BIN, zeros)).chain(values).filter(|bin| bin.1 > 0));
+        Sketch { bins }
+    }
+
+    /// The values in milliseconds at each quantile, in one pass; see [`Sketch::quantile`].
+    pub fn quantiles<const N: usize>(&self, qs: [f64; N]) -> [Option<f64>; N] {
+        let count = self.count();
+        let Some(last) = count.checked_sub(1) else { return [None; N] };
+        let ranks = qs.map(|q| (q.clamp(0.0, 1.0) * last as f64).floor() as u64);
+        let (mut found, mut seen) = ([None; N], 0);
+        for &(bin, n) in &self.bins {
+            seen += u64::from(n);
+            for (rank, found) in ranks.iter().zip(&mut found) {
+                if found.is_none() && seen > *rank {
+                    *found = Some(value_of(bin));
+                }
+            }
+        }
+        found
     }
 
     /// The value in milliseconds at quantile `q` (0..=1): that of rank ⌊q · (n − 1)⌋ in the sorted values.
     /// `None` where there is no value.
     pub fn quantile(&self, q: f64) -> Option<f64> {
-        let count = self.count();
-        let rank = (q.clamp(0.0, 1.0) * count.checked_sub(1)? as f64).floor() as u64;
-        let mut seen = 0;
-        for &(bin, n) in &self.bins {
-            seen += u64::from(n);
-            if seen > rank {
-                return Some(value_of(bin));
-            }
-        }
-        None
+        self.quantiles([q])[0]
     }
 }
 
@@ -171,7 +181,9 @@ mod tests {
             let mut merged = sketch(&left);
             merged.merge(&sketch(&right));
             let all: Vec<f64> = left.iter().chain(&right).copied().collect();
-            prop_assert_eq!(merged, sketch(&all));
+            prop_assert_eq!(&merged, &sketch(&all));
+            let parts: Vec<Sketch> = all.iter().map(|value| sketch(&[*value])).collect();
+            prop_assert_eq!(merged, Sketch::sum(&parts.iter().collect::<Vec<_>>()));
         }
     }
 }

@@ -28,7 +28,8 @@ fn operation(wrapper: &str, minute: u32, status: &str) -> String {
 }
 
 fn build(folder: &Folder) -> Value {
-    let output = dash(folder).args(["build", "--json", "--now", MOMENT]).assert().success().get_output().clone();
+    let output =
+        dash(folder).args(["build", "--json", "--now", MOMENT]).assert().success().get_output().clone();
     serde_json::from_slice(&output.stdout).expect("the answer is JSON")
 }
 
@@ -41,7 +42,11 @@ fn a_new_site_builds_at_once_and_says_what_to_do() {
     let folder = Folder::new();
     dash(&folder).args(["init", "mysite"]).assert().success();
     let config = "mysite/dash.toml";
-    dash(&folder).args(["build", "--config", config]).assert().success().stderr(contains("content/operations/"));
+    dash(&folder)
+        .args(["build", "--config", config])
+        .assert()
+        .success()
+        .stderr(contains("content/operations/"));
     assert!(folder.read("mysite/output/index.html").contains("content/operations"));
     dash(&folder).args(["init", "mysite"]).assert().code(1).stderr(contains("there already"));
 }
@@ -128,10 +133,14 @@ fn bad_lines_are_counted_shown_and_cost_nothing_good() {
 #[test]
 fn hostile_names_stay_names() {
     let long = "n".repeat(200);
-    let names = ["<script>alert(1)</script>", "../..", "=cmd|' /C calc'!A0", &long, "😀", "a/b", "A/B", "Ünï", "ünï"];
+    let names =
+        ["<script>alert(1)</script>", "../..", "=cmd|' /C calc'!A0", &long, "😀", "a/b", "A/B", "Ünï", "ünï"];
     let folder = site(&names.iter().map(|name| operation(name, 30, "error")).collect::<String>());
     build(&folder);
-    let pages: Vec<_> = files_below(&folder.path("output")).into_keys().filter(|path| path.starts_with("wrappers/")).collect();
+    let pages: Vec<_> = files_below(&folder.path("output"))
+        .into_keys()
+        .filter(|path| path.starts_with("wrappers/"))
+        .collect();
     assert_eq!(pages.len(), names.len());
     for path in pages.iter().map(|page| format!("output/{page}")).chain(["output/index.html".to_owned()]) {
         assert!(!folder.read(&path).contains("<script>alert"), "{path}");
@@ -147,7 +156,11 @@ fn an_output_that_is_a_file_or_holds_foreign_files_is_left_alone() {
     dash(&folder).args(["build", "--output", "taken"]).assert().code(1).stderr(contains("is not a folder"));
     folder.write("mine/index.html", "my page");
     folder.write("mine/notes.txt", "my notes");
-    dash(&folder).args(["build", "--output", "mine"]).assert().code(1).stderr(contains("was not written by dash"));
+    dash(&folder)
+        .args(["build", "--output", "mine"])
+        .assert()
+        .code(1)
+        .stderr(contains("was not written by dash"));
     assert_eq!(folder.read("mine/index.html"), "my page");
     fs::remove_file(folder.path("mine/index.html")).expect("it is there");
     dash(&folder).args(["build", "--output", "mine"]).assert().success();
@@ -174,7 +187,8 @@ fn exports_are_data_on_standard_output() {
     let mut reader = csv::Reader::from_reader(export(&[]).into_bytes().leak() as &[u8]);
     let names: Vec<String> = reader.records().map(|row| row.expect("a row")[0].to_owned()).collect();
     assert_eq!(names, ["a", "b, c"]);
-    let json: Value = serde_json::from_str(&export(&["--format", "json", "--wrapper", "b, c"])).expect("JSON");
+    let json: Value =
+        serde_json::from_str(&export(&["--format", "json", "--wrapper", "b, c"])).expect("JSON");
     assert_eq!((json[0]["error_count"].as_u64(), json[0]["timeout_count"].as_u64()), (Some(1), Some(1)));
     dash(&folder).args(["export", "--wrapper", "z"]).assert().code(1).stderr(contains("known are: a, b, c"));
 }
@@ -191,7 +205,10 @@ fn check_finds_what_is_missing_and_writes_nothing() {
 #[test]
 fn fields_can_be_renamed_and_defaulted() {
     let folder = site("");
-    folder.write("logs/x.ndjson", "{\"svc\":\"mine\",\"at\":\"2026-01-25T12:30:00Z\",\"took\":{\"ms\":7},\"ok\":false}\n");
+    folder.write(
+        "logs/x.ndjson",
+        "{\"svc\":\"mine\",\"at\":\"2026-01-25T12:30:00Z\",\"took\":{\"ms\":7},\"ok\":false}\n",
+    );
     let source = "[[source]]\npath = 'logs'\nfields = { wrapper_name = 'svc', end_time = 'at', duration_ms = 'took.ms', \
                   success = 'ok' }\ndefaults = { operation_type = 'batch' }\n";
     folder.write("dash.toml", source);

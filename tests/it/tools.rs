@@ -78,7 +78,8 @@ pub fn files_below(folder: &Path) -> BTreeMap<String, Vec<u8>> {
                 folders.push(path);
                 continue;
             }
-            let name = path.strip_prefix(folder).expect("found below it").to_string_lossy().replace('\\', "/");
+            let name =
+                path.strip_prefix(folder).expect("found below it").to_string_lossy().replace('\\', "/");
             files.insert(name, fs::read(&path).expect("the file can be read"));
         }
     }
