@@ -38,6 +38,14 @@ impl Bucket {
 
     /// As [`Bucket::add`], for a caller that has the duration's bin already: it is the same at every level.
     pub fn add_binned(&mut self, operation: &Operation, bin: Option<i16>) {
+        self.add_counts(operation);
+        if let Some(bin) = bin {
+            self.latency.add(bin);
+        }
+    }
+
+    /// As [`Bucket::add`], for a caller that adds to the sketch itself.
+    pub fn add_counts(&mut self, operation: &Operation) {
         match operation.outcome {
             Outcome::Success => self.success += 1,
             Outcome::Fallback => self.fallback += 1,
@@ -45,8 +53,7 @@ impl Bucket {
             Outcome::Timeout => self.timeout += 1,
             Outcome::Cancelled => self.cancelled += 1,
         }
-        if let (Some(ns), Some(bin)) = (operation.duration_ns, bin) {
-            self.latency.add(bin);
+        if let Some(ns) = operation.duration_ns {
             self.duration_sum_ns = self.duration_sum_ns.saturating_add(u128::from(ns));
             self.duration_max_ns = self.duration_max_ns.max(ns);
         }

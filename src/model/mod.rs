@@ -7,6 +7,7 @@
 //! To add a counter: a field in [`bucket::Bucket`], its line in `add` and in `merge`, and its place in
 //! `codec.rs`.
 
+pub mod accumulator;
 pub mod bucket;
 pub mod codec;
 pub mod history;

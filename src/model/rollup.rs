@@ -155,7 +155,8 @@ impl WrapperRollup {
             .collect();
     }
 
-    fn series_index(&mut self, operation_type: &str, model: &str, limits: &Limits) -> u32 {
+    /// The index of a series in `series`, which is made if it is new and the limit allows it.
+    pub fn series_index(&mut self, operation_type: &str, model: &str, limits: &Limits) -> u32 {
         let position = |series: &[SeriesName], operation_type: &str, model: &str| {
             series.iter().position(|name| name.operation_type == operation_type && name.model == model)
         };

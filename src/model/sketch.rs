@@ -72,6 +72,13 @@ impl Sketch {
         }
     }
 
+    /// Adds many bins, and leaves them sorted.
+    pub fn add_all(&mut self, bins: &mut [i16]) {
+        bins.sort_unstable();
+        let counted = bins.chunk_by(|a, b| a == b).map(|equal| (equal[0], equal.len() as u32));
+        self.merge(&Sketch { bins: counted.collect() });
+    }
+
     pub fn merge(&mut self, other: &Sketch) {
         if self.bins.is_empty() {
             self.bins.clone_from(&other.bins);
@@ -171,6 +178,19 @@ mod tests {
             values.sort_by(f64::total_cmp);
             let truth = values[(q * (values.len() - 1) as f64).floor() as usize];
             prop_assert!((estimate - truth).abs() <= truth * RELATIVE_ERROR * (1.0 + 1e-9));
+        }
+
+        #[test]
+        fn adding_all_is_the_same_as_adding_each(
+            first in prop::collection::vec(-9i16..9, 0..30),
+            mut second in prop::collection::vec(-9i16..9, 0..30),
+        ) {
+            let mut each = Sketch::default();
+            first.iter().chain(&second).for_each(|&bin| each.add(bin));
+            let mut all = Sketch::default();
+            first.iter().for_each(|&bin| all.add(bin));
+            all.add_all(&mut second);
+            prop_assert_eq!(all, each);
         }
 
         #[test]

@@ -122,7 +122,7 @@ fn read_doubled<'a>(doubled: &'a str, target: &Target, record: &mut RawRecord<'a
     for &field in &target.below {
         match inner.get(field) {
             Raw::Text(value) => record.set(field, Raw::Text(place(value))),
-            Raw::Literal(value) => record.set(field, Raw::Literal(place(value))),
+            Raw::Literal(value) | Raw::Number(value, _) => record.set(field, json::classify(place(value))),
             Raw::Missing | Raw::Escaped(_) | Raw::Doubled(_) | Raw::Nested(_) => {}
         }
     }
@@ -204,8 +204,8 @@ mod tests {
             (Field::CustomTokens, "12", true),
             (Field::CustomCost, "0.5", false),
         ];
-        let raw = |text, literal| if literal { Raw::Literal(text) } else { Raw::Text(text) };
-        assert_eq!(record, expected(&values.map(|(field, text, literal)| (field, raw(text, literal)))));
+        let raw = |text, number| if number { json::classify(text) } else { Raw::Text(text) };
+        assert_eq!(record, expected(&values.map(|(field, text, number)| (field, raw(text, number)))));
         assert_eq!(columns.parse("m,{oops").expect_err("not JSON").kind, ProblemKind::BadRow);
     }
 

@@ -4,6 +4,7 @@ use rustc_hash::FxHashMap;
 
 use crate::model::operation::Started;
 use crate::model::rollup::InFlight;
+use crate::sources::words;
 
 /// Most operations remembered as in flight; of more, the newest.
 const LIMIT: usize = 10_000;
@@ -91,18 +92,9 @@ impl Flights {
 
 /// Names an operation across files and builds: the list of those in flight is stored, so this never changes.
 fn key(wrapper: &str, id: &str) -> u64 {
-    let mut hash = 0x9e37_79b9_7f4a_7c15;
-    for text in [wrapper, id] {
-        hash = mixed(hash, text.len() as u64);
-        let (words, rest) = text.as_bytes().as_chunks::<8>();
-        for word in words {
-            hash = mixed(hash, u64::from_le_bytes(*word));
-        }
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        hash = mixed(hash, u64::from_le_bytes(last));
-    }
-    hash
+    [wrapper, id].into_iter().fold(0x9e37_79b9_7f4a_7c15, |hash, text| {
+        words::fold(text.as_bytes(), mixed(hash, text.len() as u64), mixed)
+    })
 }
 
 fn mixed(hash: u64, word: u64) -> u64 {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::model::accumulator::Accumulator;
 use crate::model::operation::Record;
 use crate::model::quality::ProblemKind;
 use crate::model::rollup::{Limits, Retention, Rollup};
@@ -11,6 +12,7 @@ use crate::sources::blocks::{Block, Planned, Queue, What};
 use crate::sources::csv::{self, Columns, Cut};
 use crate::sources::flights::{Events, Flights};
 use crate::sources::json;
+use crate::sources::json_fast::Scanner;
 use crate::sources::layout::Layout;
 use crate::sources::problems::{Fault, Problems};
 use crate::sources::record::{RawRecord, interpret};
@@ -85,15 +87,16 @@ impl<'a> Work<'a> {
 
     /// One thread's share: takes a block, folds it, and hands in what depends on the order of blocks.
     fn fold_blocks(&self) -> Rollup {
-        let (mut rollup, mut buffer) = (Rollup::default(), Vec::new());
+        let mut accumulator = Accumulator::new(self.rules.retention, self.rules.limits);
+        let mut buffer = Vec::new();
         loop {
             let (block, bytes_done) = {
                 let mut queue = lock(&self.queue);
-                let Some(block) = queue.next(&mut buffer) else { return rollup };
+                let Some(block) = queue.next(&mut buffer) else { return accumulator.finish() };
                 (block, queue.progress())
             };
             let layout = self.files[block.file].layout;
-            let mut folding = Folding::new(self.rules, layout, &mut rollup);
+            let mut folding = Folding::new(self.rules.max_line_bytes, layout, &mut accumulator);
             folding.block(&block, &buffer[..block.len]);
             let Folding { tally, events, .. } = folding;
             let records = lock(&self.order).push(block.sequence, Share { file: block.file, tally, events });
@@ -155,16 +158,17 @@ impl Tally {
 
 /// The folding of one block.
 struct Folding<'a> {
-    rules: Rules,
+    max_line_bytes: usize,
     layout: &'a Layout,
-    rollup: &'a mut Rollup,
+    accumulator: &'a mut Accumulator,
     tally: Tally,
     events: Events,
 }
 
 impl<'a> Folding<'a> {
-    fn new(rules: Rules, layout: &'a Layout, rollup: &'a mut Rollup) -> Folding<'a> {
-        Folding { rules, layout, rollup, tally: Tally::default(), events: Events::default() }
+    fn new(max_line_bytes: usize, layout: &'a Layout, accumulator: &'a mut Accumulator) -> Folding<'a> {
+        let (tally, events) = (Tally::default(), Events::default());
+        Folding { max_line_bytes, layout, accumulator, tally, events }
     }
 
     fn block(&mut self, block: &Block, bytes: &[u8]) {
@@ -179,19 +183,51 @@ impl<'a> Folding<'a> {
     }
 
     fn lines(&mut self, bytes: &[u8]) {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-            self.tally.lines += 1;
-            self.record(&rest[..end], |line, layout| json::parse(line, &layout.root));
-            rest = &rest[rest.len().min(end + 1)..];
+        let mut at = 0;
+        // One check for all lines; where it fails, each line is checked for itself.
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            at = self.plain_lines(text);
         }
+        while at < bytes.len() {
+            let end = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |end| at + end);
+            self.tally.lines += 1;
+            self.line(&bytes[at..end]);
+            at = end + 1;
+        }
+    }
+
+    fn plain_lines(&mut self, text: &str) -> usize {
+        let bytes = text.as_bytes();
+        let layout = self.layout;
+        let mut scanner = Scanner::new(&layout.root);
+        let mut at = 0;
+        while at < bytes.len() {
+            self.tally.lines += 1;
+            let mut raw = RawRecord::default();
+            let end = match scanner.record(text, at, &mut raw) {
+                Some(end) if end - at <= self.max_line_bytes => {
+                    self.interpret(raw);
+                    end
+                }
+                _ => {
+                    let end = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |end| at + end);
+                    self.line(&bytes[at..end]);
+                    end
+                }
+            };
+            at = end + 1;
+        }
+        at
+    }
+
+    fn line(&mut self, line: &[u8]) {
+        self.record(line, |line, layout| json::parse(line, &layout.root));
     }
 
     fn rows(&mut self, bytes: &[u8], columns: &Columns) {
         let mut rest = bytes;
         while !rest.is_empty() {
-            let (end, closed) = match csv::cut(rest, self.rules.max_line_bytes, true) {
+            let (end, closed) = match csv::cut(rest, self.max_line_bytes, true) {
                 Cut::Record(end) => (end, true),
                 Cut::Unclosed(end) => (end, false),
                 Cut::Incomplete => (rest.len(), true),
@@ -214,7 +250,7 @@ impl<'a> Folding<'a> {
     ) where
         'a: 'r,
     {
-        if bytes.len() > self.rules.max_line_bytes {
+        if bytes.len() > self.max_line_bytes {
             return self.too_long();
         }
         let bytes = bytes.trim_ascii();
@@ -226,12 +262,19 @@ impl<'a> Folding<'a> {
             return self
                 .fault(Fault { kind: ProblemKind::NotUtf8, reason: format!("not valid UTF-8: `{text}`") });
         };
+        match parse(text, self.layout) {
+            Ok(raw) => self.interpret(raw),
+            Err(fault) => self.fault(fault),
+        }
+    }
+
+    fn interpret<'r>(&mut self, mut raw: RawRecord<'r>)
+    where
+        'a: 'r,
+    {
         let layout: &'a Layout = self.layout;
-        let read = parse(text, layout).and_then(|mut raw| {
-            layout.fill_defaults(&mut raw);
-            interpret(&raw)
-        });
-        match read {
+        layout.fill_defaults(&mut raw);
+        match interpret(&raw) {
             Ok(record) => self.accept(record),
             Err(fault) => self.fault(fault),
         }
@@ -249,13 +292,13 @@ impl<'a> Folding<'a> {
                 if let Some(id) = &operation.id {
                     self.events.end(&operation.wrapper, id);
                 }
-                self.rollup.add(&operation, &self.rules.retention, &self.rules.limits);
+                self.accumulator.add(&operation);
             }
         }
     }
 
     fn too_long(&mut self) {
-        let limit = self.rules.max_line_bytes;
+        let limit = self.max_line_bytes;
         let reason = format!("longer than {limit} bytes; raise `max_line_bytes` if that is intended");
         self.fault(Fault { kind: ProblemKind::TooLong, reason });
     }

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::model::quality::ProblemKind;
 use crate::sources::layout::{Node, Target};
+use crate::sources::number::Decimal;
 use crate::sources::problems::{Fault, excerpt};
 use crate::sources::record::{Raw, RawRecord};
 
@@ -99,7 +100,7 @@ pub fn classify(text: &str) -> Raw<'_> {
         }
         [b'{' | b'[', ..] => Raw::Nested(text),
         b"null" => Raw::Missing,
-        _ => Raw::Literal(text),
+        _ => Decimal::parse(text).map_or(Raw::Literal(text), |number| Raw::Number(text, number)),
     }
 }
 
@@ -161,7 +162,7 @@ mod tests {
         assert_eq!(record(r#"{"model":"a","model":"b"}"#), expected(&[(Field::Model, Raw::Text("b"))]));
         assert_eq!(record(r#"{"model":"a","mod\u0065l":null}"#), expected(&[]));
         let twice = r#"{"custom_metrics":{"tokens_used":1},"custom_metrics":{"cost_estimate":2}}"#;
-        assert_eq!(record(twice), expected(&[(Field::CustomCost, Raw::Literal("2"))]));
+        assert_eq!(record(twice), expected(&[(Field::CustomCost, classify("2"))]));
     }
 
     #[test]

@@ -33,6 +33,16 @@ pub struct Target {
     pub below: Vec<Field>,
 }
 
+impl Target {
+    /// The one field that its value is, where nothing is read below it.
+    pub fn field(&self) -> Option<Field> {
+        match self.fields[..] {
+            [field] if self.below.is_empty() => Some(field),
+            _ => None,
+        }
+    }
+}
+
 impl Layout {
     pub fn new(source: &SourceSettings) -> Layout {
         let mut root = Node::default();

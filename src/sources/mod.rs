@@ -16,6 +16,7 @@ pub mod discover;
 pub mod flights;
 pub mod fold;
 pub mod json;
+pub mod json_fast;
 pub mod layout;
 pub mod ledger;
 pub mod number;
@@ -26,6 +27,7 @@ pub mod resume;
 pub mod settings;
 pub mod states;
 pub mod timestamp;
+pub mod words;
 
 use std::path::Path;
 use std::sync::Mutex;

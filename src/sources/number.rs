@@ -21,47 +21,64 @@ const POWERS: [u64; SAFE_DIGITS + 1] = {
     powers
 };
 
-/// A decimal number times 10^`scale`, rounded half away from zero; `scale` is at most 19.
-///
-/// Plain decimals are exact; what has an exponent or more digits goes through `f64`.
-pub fn scaled(text: &str, scale: usize) -> Result<i128, BadNumber> {
-    match plain_decimal(text.as_bytes(), scale) {
-        Some(value) => Ok(value),
-        None => through_float(text, scale),
+/// A plain decimal number: no exponent, and few enough digits to be exact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decimal {
+    /// All digits, as if there were no point.
+    pub mantissa: u64,
+    /// Digits after the point.
+    pub decimals: u8,
+    pub negative: bool,
+}
+
+impl Decimal {
+    /// Most digits that always fit.
+    pub const DIGITS: usize = SAFE_DIGITS;
+
+    /// `None` where the text is not a number, or not a plain one.
+    pub fn parse(text: &str) -> Option<Decimal> {
+        let (negative, digits) = match text.as_bytes() {
+            [b'-', rest @ ..] => (true, rest),
+            all => (false, all),
+        };
+        if digits.len() > SAFE_DIGITS + 1 {
+            return None;
+        }
+        let (mut mantissa, mut point) = (0u64, None);
+        for (at, &byte) in digits.iter().enumerate() {
+            let digit = byte.wrapping_sub(b'0');
+            if digit < 10 {
+                mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(digit));
+            } else if byte == b'.' && point.is_none() {
+                point = Some(at);
+            } else {
+                return None;
+            }
+        }
+        let count = digits.len() - usize::from(point.is_some());
+        let decimals = point.map_or(0, |at| digits.len() - at - 1) as u8;
+        (1..=SAFE_DIGITS).contains(&count).then_some(Decimal { mantissa, decimals, negative })
+    }
+
+    /// The number times 10^`scale`, rounded half away from zero; `scale` is at most 19.
+    pub fn scaled(self, scale: usize) -> i128 {
+        let decimals = usize::from(self.decimals);
+        let magnitude = if decimals <= scale {
+            i128::from(self.mantissa) * i128::from(POWERS[scale - decimals])
+        } else {
+            let unit = POWERS[decimals - scale];
+            i128::from((self.mantissa + unit / 2) / unit)
+        };
+        if self.negative { -magnitude } else { magnitude }
     }
 }
 
-fn plain_decimal(bytes: &[u8], scale: usize) -> Option<i128> {
-    let (negative, digits) = match bytes {
-        [b'-', rest @ ..] => (true, rest),
-        all => (false, all),
-    };
-    if digits.len() > SAFE_DIGITS + 1 {
-        return None;
+/// As [`Decimal::scaled`], for any number; what is not a plain decimal goes through `f64`.
+pub fn scaled(text: &str, scale: usize) -> Result<i128, BadNumber> {
+    match Decimal::parse(text) {
+        Some(decimal) => Ok(decimal.scaled(scale)),
+        None => through_float(text, scale),
     }
-    let (mut mantissa, mut point) = (0u64, None);
-    for (at, &byte) in digits.iter().enumerate() {
-        let digit = byte.wrapping_sub(b'0');
-        if digit < 10 {
-            mantissa = mantissa * 10 + u64::from(digit);
-        } else if byte == b'.' && point.is_none() {
-            point = Some(at);
-        } else {
-            return None;
-        }
-    }
-    let count = digits.len() - usize::from(point.is_some());
-    if count == 0 || count > SAFE_DIGITS {
-        return None;
-    }
-    let decimals = point.map_or(0, |at| digits.len() - at - 1);
-    let magnitude = if decimals <= scale {
-        i128::from(mantissa) * i128::from(POWERS[scale - decimals])
-    } else {
-        let unit = POWERS[decimals - scale];
-        i128::from((mantissa + unit / 2) / unit)
-    };
-    Some(if negative { -magnitude } else { magnitude })
 }
 
 fn through_float(text: &str, scale: usize) -> Result<i128, BadNumber> {

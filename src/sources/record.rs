@@ -8,9 +8,10 @@ use std::borrow::Cow;
 use crate::model::notes::shorten;
 use crate::model::operation::{Operation, Outcome, Record, Started, Tokens};
 use crate::model::quality::ProblemKind;
-use crate::sources::number::{BadNumber, scaled};
+use crate::sources::number::{BadNumber, Decimal, scaled};
 use crate::sources::problems::{Fault, excerpt};
 use crate::sources::timestamp::{self, BadTime};
+use crate::sources::words::printable;
 
 /// Longest name or id kept, in characters.
 const NAME_CHARS: usize = 200;
@@ -94,7 +95,9 @@ pub enum Raw<'a> {
     Escaped(&'a str),
     /// What stood between the quotes of a CSV field, quotes in it still doubled.
     Doubled(&'a str),
-    /// A JSON number, `true` or `false`.
+    /// A JSON number as it is written, and its value.
+    Number(&'a str, Decimal),
+    /// `true` or `false`, or a JSON number that is not a plain decimal.
     Literal(&'a str),
     /// A JSON object or array.
     Nested(&'a str),
@@ -135,7 +138,9 @@ impl<'a> Raw<'a> {
     pub fn text(self) -> Option<Cow<'a, str>> {
         match self {
             Raw::Missing => None,
-            Raw::Text(text) | Raw::Literal(text) | Raw::Nested(text) => Some(Cow::Borrowed(text)),
+            Raw::Text(text) | Raw::Number(text, _) | Raw::Literal(text) | Raw::Nested(text) => {
+                Some(Cow::Borrowed(text))
+            }
             Raw::Escaped(quoted) => Some(Cow::Owned(crate::sources::json::unescape(quoted))),
             Raw::Doubled(text) => Some(Cow::Owned(text.replace("\"\"", "\""))),
         }
@@ -199,6 +204,9 @@ const STATUS_WORDS: [(&str, Status); 10] = [
 ];
 
 fn status(word: &str) -> Result<Status, Fault> {
+    if word == "success" {
+        return Ok(Status::Ended(Outcome::Success));
+    }
     let known = STATUS_WORDS.iter().find(|(known, _)| word.trim().eq_ignore_ascii_case(known));
     known.map(|(_, status)| *status).ok_or_else(|| {
         let accepted = "`started`, `success`, `error`, `fallback`, `timeout` or `cancelled`";
@@ -271,9 +279,14 @@ fn to_ms(ns: Option<i64>) -> i64 {
 }
 
 fn time(raw: &RawRecord, field: Field) -> Result<Option<i64>, Fault> {
-    let Some(text) = raw.text(field) else { return Ok(None) };
-    timestamp::parse(&text).map(Some).map_err(|why| {
-        let (name, text) = (native_name(field), excerpt(&text));
+    let read = match raw.get(field) {
+        Raw::Missing => return Ok(None),
+        Raw::Text(text) => timestamp::parse(text),
+        Raw::Number(_, number) => timestamp::epoch(number.scaled(9)),
+        other => timestamp::parse(&other.text().unwrap_or_default()),
+    };
+    read.map(Some).map_err(|why| {
+        let (name, text) = (native_name(field), excerpt(&raw.text(field).unwrap_or_default()));
         match why {
             BadTime::NotATime => {
                 bad_field(format!("`{name}` is `{text}`; write RFC 3339 or a number since the epoch"))
@@ -303,6 +316,11 @@ fn tokens(raw: &RawRecord) -> Result<Tokens, Fault> {
 
 /// A number that is not negative, times 10^`scale`.
 fn amount(raw: &RawRecord, field: Field, scale: usize) -> Result<Option<i128>, Fault> {
+    match raw.get(field) {
+        Raw::Missing => return Ok(None),
+        Raw::Number(_, number) if !number.negative => return Ok(Some(number.scaled(scale))),
+        _ => {}
+    }
     let Some(text) = raw.text(field) else { return Ok(None) };
     let why = match scaled(&text, scale) {
         Ok(value) if value >= 0 => return Ok(Some(value)),
@@ -318,6 +336,12 @@ fn saturated(value: i128) -> u64 {
 }
 
 fn flag(raw: &RawRecord, field: Field) -> Result<Option<bool>, Fault> {
+    match raw.get(field) {
+        Raw::Missing => return Ok(None),
+        Raw::Literal("true") => return Ok(Some(true)),
+        Raw::Literal("false") => return Ok(Some(false)),
+        _ => {}
+    }
     let Some(text) = raw.text(field) else { return Ok(None) };
     match text.trim() {
         "true" | "True" | "TRUE" | "1" => Ok(Some(true)),
@@ -332,8 +356,7 @@ fn flag(raw: &RawRecord, field: Field) -> Result<Option<bool>, Fault> {
 
 /// A name that is safe to keep: bounded, and without control characters.
 fn name(text: Cow<str>) -> Cow<str> {
-    let plain = text.len() <= NAME_CHARS && text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
-    if plain {
+    if text.len() <= NAME_CHARS && printable(text.as_bytes()) {
         return text;
     }
     Cow::Owned(shorten(&text.replace(char::is_control, "\u{fffd}"), NAME_CHARS))

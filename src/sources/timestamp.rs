@@ -2,6 +2,7 @@
 
 use crate::model::time::{EARLIEST_MS, LATEST_MS};
 use crate::sources::number::scaled;
+use crate::sources::words::HIGHS;
 
 /// Why a text is not a usable time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,12 +21,14 @@ const MS_NS: i64 = 1_000_000;
 /// or no offset, which means UTC; and numbers, which are seconds, milliseconds, microseconds or nanoseconds
 /// by their magnitude.
 pub fn parse(text: &str) -> Result<i64, BadTime> {
-    let text = text.trim();
-    let ns = match text.as_bytes() {
-        [_, _, _, _, b'-', ..] => calendar(text.as_bytes()).ok_or(BadTime::NotATime)?,
-        _ => epoch(text)?,
+    let read = match text.as_bytes() {
+        [_, _, _, _, b'-', ..] => calendar(text.as_bytes()),
+        _ => scaled(text, 9).map_err(|_| BadTime::NotATime).and_then(epoch),
     };
-    plausible(ns).ok_or(BadTime::Implausible)
+    match read {
+        Err(BadTime::NotATime) if text.trim().len() < text.len() => parse(text.trim()),
+        read => read,
+    }
 }
 
 /// A time in nanoseconds since the epoch, if it lies in 2000..=2099.
@@ -34,57 +37,97 @@ pub fn plausible(ns: i128) -> Option<i64> {
     i64::try_from(ns).ok().filter(|ns| RANGE.contains(ns))
 }
 
-fn epoch(text: &str) -> Result<i128, BadTime> {
-    let nanos = scaled(text, 9).map_err(|_| BadTime::NotATime)?;
+/// A number since the epoch, times 10⁹.
+pub fn epoch(nanos: i128) -> Result<i64, BadTime> {
     let unit = match nanos.unsigned_abs() / 1_000_000_000 {
         0..100_000_000_000 => 1,
         100_000_000_000..100_000_000_000_000 => 1_000,
         100_000_000_000_000..100_000_000_000_000_000 => 1_000_000,
         _ => 1_000_000_000,
     };
-    Ok(nanos / unit)
+    plausible(nanos / unit).ok_or(BadTime::Implausible)
 }
 
-fn calendar(bytes: &[u8]) -> Option<i128> {
-    let (date, rest) = bytes.split_at_checked(10)?;
-    let days = day_number(date)?;
-    let (time, rest) = rest.split_at_checked(9)?;
-    let seconds = second_of_day(time)?;
-    let (fraction, rest) = fraction_ns(rest)?;
-    let offset = offset_seconds(rest)?;
-    let whole = days * 86_400 + seconds - offset;
-    Some(i128::from(whole) * i128::from(SECOND_NS) + i128::from(fraction))
+fn calendar(bytes: &[u8]) -> Result<i64, BadTime> {
+    let (day, bytes) = bytes.split_first_chunk::<10>().ok_or(BadTime::NotATime)?;
+    let (time, bytes) = bytes.split_first_chunk::<9>().ok_or(BadTime::NotATime)?;
+    let day = day_number(*day)?;
+    let seconds = second_of_day(*time).ok_or(BadTime::NotATime)?;
+    let (fraction, bytes) = fraction_ns(bytes).ok_or(BadTime::NotATime)?;
+    let offset = offset_seconds(bytes).ok_or(BadTime::NotATime)?;
+    let ns = (day * 86_400 + seconds - offset) * SECOND_NS + fraction;
+    plausible(i128::from(ns)).ok_or(BadTime::Implausible)
 }
+
+/// The years that an offset can bring into the plausible ones.
+const FIRST_YEAR: i64 = 1999;
+const YEARS: usize = 102;
+
+/// Days from the epoch to the first of each month of those years.
+const MONTHS: [i32; YEARS * 12 + 1] = {
+    let mut months = [0; YEARS * 12 + 1];
+    // 1999-01-01 is day 10592.
+    let (mut at, mut day) = (0, 10_592);
+    while at < months.len() {
+        months[at] = day;
+        let year = FIRST_YEAR as usize + at / 12;
+        day += match at % 12 {
+            1 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+            1 => 28,
+            3 | 5 | 8 | 10 => 30,
+            _ => 31,
+        };
+        at += 1;
+    }
+    months
+};
 
 /// `2025-01-24` → days since the epoch.
-fn day_number(date: &[u8]) -> Option<i64> {
-    let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] = *date else { return None };
-    let year = two(y0, y1)? * 100 + two(y2, y3)?;
-    let (month, day) = (two(m0, m1)?, two(d0, d1)?);
-    ((1..=12).contains(&month) && (1..=days_in_month(year, month)).contains(&day))
-        .then(|| days_from_civil(year, month, day))
+fn day_number(date: [u8; 10]) -> Result<i64, BadTime> {
+    let [y0, y1, y2, y3, s0, m0, m1, s1, d0, d1] = date;
+    let [y0, y1, y2, y3, _, m0, m1, _] =
+        digits([y0, y1, y2, y3, s0, m0, m1, s1], *b"0000-00-").ok_or(BadTime::NotATime)?;
+    let (year, month) = (y0 * 1000 + y1 * 100 + y2 * 10 + y3, m0 * 10 + m1);
+    let day = two(d0, d1).ok_or(BadTime::NotATime)?;
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return Err(BadTime::NotATime);
+    }
+    let at = (year - FIRST_YEAR) * 12 + month - 1;
+    let months = usize::try_from(at).ok().and_then(|at| MONTHS.get(at..at + 2));
+    let &[first, next] = months.ok_or(BadTime::Implausible)? else { return Err(BadTime::Implausible) };
+    let number = i64::from(first) + day - 1;
+    if number < i64::from(next) { Ok(number) } else { Err(BadTime::NotATime) }
 }
 
 /// `T09:20:46` → seconds; a leap second is the one after it.
-fn second_of_day(time: &[u8]) -> Option<i64> {
-    let [b'T' | b't' | b' ', h0, h1, b':', m0, m1, b':', s0, s1] = *time else { return None };
-    let (hour, minute, second) = (two(h0, h1)?, two(m0, m1)?, two(s0, s1)?);
-    (hour < 24 && minute < 60 && second <= 60).then_some(hour * 3600 + minute * 60 + second)
+fn second_of_day([separator, time @ ..]: [u8; 9]) -> Option<i64> {
+    let [h0, h1, _, m0, m1, _, s0, s1] = digits(time, *b"00:00:00")?;
+    let (hour, minute, second) = (h0 * 10 + h1, m0 * 10 + m1, s0 * 10 + s1);
+    (matches!(separator, b'T' | b't' | b' ') && hour < 24 && minute < 60 && second <= 60)
+        .then_some(hour * 3600 + minute * 60 + second)
+}
+
+/// The digits of a text that has digits where the pattern has zeros, and else is like it. All bytes are
+/// checked at once: none of the differences may reach ten, nor one where the pattern has no digit.
+fn digits(text: [u8; 8], pattern: [u8; 8]) -> Option<[i64; 8]> {
+    let room = pattern.map(|byte| if byte == b'0' { 0x80 - 10 } else { 0x80 - 1 });
+    let differences = u64::from_le_bytes(text) ^ u64::from_le_bytes(pattern);
+    let reached = differences | differences.wrapping_add(u64::from_le_bytes(room));
+    (reached & HIGHS == 0).then(|| differences.to_le_bytes().map(i64::from))
 }
 
 /// `.847371` → nanoseconds, cut off after nine digits, and what follows.
 fn fraction_ns(rest: &[u8]) -> Option<(i64, &[u8])> {
     let [b'.' | b',', digits @ ..] = rest else { return Some((0, rest)) };
-    let count = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    if count == 0 {
-        return None;
+    let (mut value, mut count) = (0, 0);
+    while let Some(digit) = digits.get(count).filter(|byte| byte.is_ascii_digit()) {
+        if count < 9 {
+            value = value * 10 + i64::from(digit - b'0');
+        }
+        count += 1;
     }
-    let (mut value, mut unit) = (0, SECOND_NS);
-    for byte in &digits[..count.min(9)] {
-        unit /= 10;
-        value += i64::from(byte - b'0') * unit;
-    }
-    Some((value, &digits[count..]))
+    let missing = 9 - count.min(9) as u32;
+    (count > 0).then(|| (value * 10_i64.pow(missing), &digits[count..]))
 }
 
 fn offset_seconds(rest: &[u8]) -> Option<i64> {
@@ -102,26 +145,6 @@ fn offset_seconds(rest: &[u8]) -> Option<i64> {
 fn two(tens: u8, ones: u8) -> Option<i64> {
     let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
     (tens < 10 && ones < 10).then(|| i64::from(tens * 10 + ones))
-}
-
-fn days_in_month(year: i64, month: i64) -> i64 {
-    match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms": the year begins in March, so that the
-/// leap day is its last.
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
 }
 
 #[cfg(test)]
