@@ -9,3 +9,4 @@ pub mod analysis;
 pub mod report;
 pub mod publish;
 pub mod sample;
+pub mod serve;

@@ -93,9 +93,10 @@ pub fn publish(site: &Site, output: &Path, stamp: &Stamp) -> Result<Published> {
 }
 
 /// The script that tells every page which snapshot it belongs to, `file://` included.
-const SNAPSHOT_SCRIPT: &str = "snapshot.js";
+pub const SNAPSHOT_SCRIPT: &str = "snapshot.js";
 
-fn snapshot_script(manifest: &Manifest) -> String {
+/// Its content.
+pub fn snapshot_script(manifest: &Manifest) -> String {
     let facts = serde_json::json!({
         "id": manifest.id,
         "generated_at": manifest.generated_at,

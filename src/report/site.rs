@@ -18,9 +18,7 @@ impl Site {
     /// are mistakes that would otherwise show as a page with the wrong content.
     pub fn add(&mut self, path: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Result<()> {
         let path = path.into();
-        let plain =
-            |segment: &str| !segment.is_empty() && !segment.starts_with('.') && !segment.contains('\\');
-        if !path.split('/').all(plain) {
+        if !is_plain(&path) {
             bail!("`{path}` is not a plain relative path, so it cannot be written to the output folder");
         }
         if self.files.contains_key(&path) {
@@ -33,6 +31,12 @@ impl Site {
     pub fn files(&self) -> &BTreeMap<String, Vec<u8>> {
         &self.files
     }
+}
+
+/// Whether a path stays in its folder, and names nothing hidden.
+pub fn is_plain(path: &str) -> bool {
+    let plain = |segment: &str| !segment.is_empty() && !segment.starts_with('.') && !segment.contains('\\');
+    path.split('/').all(plain)
 }
 
 #[cfg(test)]

@@ -1,0 +1,147 @@
+//! The answers of the API as pure functions of [`Facts`]: a build writes those for the default parameters as
+//! files, the daemon works out the others. Both dated by the snapshot's moment, so both are the same bytes.
+//!
+//! To add an answer: a function here, a row in [`add`] for its file, and a route in `serve/routes.rs`.
+
+use anyhow::Result;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::analysis::activity::{Event, events, feed};
+use crate::analysis::facts::{Facts, WrapperFacts};
+use crate::analysis::figures::Figures;
+use crate::analysis::health::Factor;
+use crate::analysis::snapshot::{self, Summary};
+use crate::analysis::window::Window;
+use crate::model::time::rfc3339;
+use crate::report::export::{Export, Format};
+use crate::report::site::Site;
+
+/// Hours that rows, charts and exports look back where nothing else is asked for.
+pub const DEFAULT_HOURS: u32 = 24;
+
+/// The path of the activity feed in the site.
+pub const ACTIVITY: &str = "api/activity.json";
+
+/// One wrapper's figures in one cell of time, as an answer or an export writes them.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// Start of the cell, RFC 3339.
+    pub timestamp: String,
+    #[serde(flatten)]
+    pub figures: Figures,
+}
+
+#[derive(Serialize)]
+struct WrapperHealth {
+    health_score: Option<f64>,
+    status: &'static str,
+    last_activity: Option<String>,
+    #[serde(flatten)]
+    figures: Figures,
+    in_flight: usize,
+    first_seen: String,
+    slug: String,
+    factors: Vec<Factor>,
+}
+
+/// The window of the two health answers: the health window, or the last `hours` hours.
+fn health_window(facts: &Facts, hours: Option<u32>) -> Window {
+    match hours {
+        None => Window::last_minutes(facts.moment_ms, i64::from(facts.settings.health.window_minutes)),
+        Some(hours) => Window::last_hours(facts.moment_ms, hours),
+    }
+}
+
+/// All wrappers together.
+pub fn system_health(facts: &Facts, hours: Option<u32>) -> Value {
+    let window = health_window(facts, hours);
+    let summaries: Vec<_> =
+        facts.wrappers.iter().map(|wrapper| snapshot::summary(facts, wrapper, window)).collect();
+    let system = snapshot::system(facts, window, summaries.iter());
+    json!({
+        "overall_health_score": system.score,
+        "system_status": system.status.word(),
+        "active_wrappers": system.active_wrappers,
+        "healthy_wrappers": system.healthy_wrappers,
+        "unhealthy_wrappers": system.unhealthy_wrappers,
+        "health_percentage": system.health_percentage,
+        "total_operations": system.figures.total_operations,
+        "active_operations": system.in_flight,
+        "overall_success_rate": system.figures.success_rate,
+        "error_count": system.figures.error_count,
+        "operations_per_minute": system.operations_per_minute,
+        "last_health_check": rfc3339(facts.moment_ms),
+    })
+}
+
+/// Every wrapper by its name.
+pub fn wrappers_health(facts: &Facts, hours: Option<u32>) -> Map<String, Value> {
+    let window = health_window(facts, hours);
+    let entry = |wrapper: &WrapperFacts| {
+        let health = wrapper_health(snapshot::summary(facts, wrapper, window));
+        (wrapper.id.name.clone(), json!(health))
+    };
+    facts.wrappers.iter().map(entry).collect()
+}
+
+fn wrapper_health(summary: Summary) -> WrapperHealth {
+    WrapperHealth {
+        health_score: summary.health.score,
+        status: summary.health.status.word(),
+        last_activity: summary.last_activity_ms.map(rfc3339),
+        figures: summary.figures,
+        in_flight: summary.in_flight,
+        first_seen: rfc3339(summary.first_seen_ms),
+        slug: summary.slug,
+        factors: summary.health.factors,
+    }
+}
+
+/// One wrapper's figures over time; cells without operations are left out.
+pub fn wrapper_metrics(facts: &Facts, wrapper: &WrapperFacts, hours: u32) -> Vec<Row> {
+    let points = snapshot::range(facts, wrapper, hours).points;
+    points.into_iter().map(|(at, figures)| Row { timestamp: rfc3339(at), figures }).collect()
+}
+
+/// The activity feed, newest first.
+pub fn activity(facts: &Facts) -> Vec<Event> {
+    let of = |wrapper| events(wrapper, facts.moment_ms, &facts.settings);
+    feed(facts.wrappers.iter().flat_map(of).collect())
+}
+
+/// `{"success": true, "data": …, "timestamp": …}`.
+pub fn envelope(data: impl Serialize, moment_ms: i64) -> Value {
+    json!({"success": true, "data": data, "timestamp": rfc3339(moment_ms)})
+}
+
+/// The envelope of [`wrapper_metrics`].
+pub fn metrics_envelope(facts: &Facts, wrapper: &WrapperFacts, hours: u32) -> Value {
+    json!({
+        "success": true,
+        "wrapper_name": wrapper.id.name,
+        "time_range_hours": hours,
+        "data": wrapper_metrics(facts, wrapper, hours),
+        "timestamp": rfc3339(facts.moment_ms),
+    })
+}
+
+/// Adds the answers for the default parameters to a site.
+pub fn add(site: &mut Site, facts: &Facts) -> Result<()> {
+    let moment_ms = facts.moment_ms;
+    let mut answer = |path: String, answer: Value| site.add(path, serde_json::to_vec(&answer)?);
+    answer("api/system/health.json".to_owned(), envelope(system_health(facts, None), moment_ms))?;
+    answer("api/wrappers/health.json".to_owned(), envelope(wrappers_health(facts, None), moment_ms))?;
+    answer(ACTIVITY.to_owned(), envelope(activity(facts), moment_ms))?;
+    for wrapper in &facts.wrappers {
+        let path = format!("api/wrappers/{}/metrics.json", wrapper.id.slug);
+        answer(path, metrics_envelope(facts, wrapper, DEFAULT_HOURS))?;
+    }
+    for format in Format::ALL {
+        let export = Export { format, hours: DEFAULT_HOURS, wrapper: None };
+        let mut bytes = Vec::new();
+        export.write(facts, &mut bytes)?;
+        site.add(format!("exports/metrics.{}", format.word()), bytes)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,225 @@
+//! The metrics export: one row a wrapper and hour of the clock, with every counter, percentile, cost and
+//! token sum, as JSON or CSV. Written piece by piece, so that its size is nobody's memory.
+
+use std::io::{self, Write};
+use std::ops::Deref;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::analysis::facts::{Facts, WrapperFacts};
+use crate::analysis::figures::Figures;
+use crate::analysis::window::Window;
+use crate::model::bucket::Bucket;
+use crate::model::time::rfc3339;
+
+/// Minutes a row.
+const STEP_MINUTES: i64 = 60;
+
+/// How an export is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    Csv,
+    Json,
+}
+
+impl Format {
+    pub const ALL: [Format; 2] = [Format::Csv, Format::Json];
+
+    /// Its name in a query, and as the ending of a file.
+    pub fn word(self) -> &'static str {
+        match self {
+            Format::Csv => "csv",
+            Format::Json => "json",
+        }
+    }
+
+    pub fn of(word: &str) -> Option<Format> {
+        Format::ALL.into_iter().find(|format| format.word() == word)
+    }
+}
+
+/// What to export.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Export {
+    pub format: Format,
+    /// 1..=[`crate::analysis::window::MAX_HOURS`].
+    pub hours: u32,
+    /// The name of the only wrapper; all where absent.
+    pub wrapper: Option<String>,
+}
+
+impl Export {
+    /// The whole export.
+    ///
+    /// # Errors
+    /// If `out` cannot be written to.
+    pub fn write(self, facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
+        self.pieces(facts).try_for_each(|piece| out.write_all(&piece))
+    }
+
+    /// The export as pieces to be written one after the other: a head, one a wrapper, and an end. Each is
+    /// worked out when it is asked for.
+    pub fn pieces<F: Deref<Target = Facts>>(self, facts: F) -> Pieces<F> {
+        Pieces { export: self, facts, at: 0, rows: 0 }
+    }
+
+    /// The name for the file, without anything that a log has chosen.
+    pub fn file_name(&self) -> String {
+        format!("dash-metrics-{}h.{}", self.hours, self.format.word())
+    }
+}
+
+/// See [`Export::pieces`].
+#[derive(Debug)]
+pub struct Pieces<F> {
+    export: Export,
+    facts: F,
+    at: usize,
+    rows: usize,
+}
+
+impl<F: Deref<Target = Facts>> Iterator for Pieces<F> {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        let at = self.at;
+        self.at += 1;
+        if at == 0 {
+            return Some(head(self.export.format));
+        }
+        let Some(wrapper) = self.facts.wrappers.get(at - 1) else {
+            let end: &[u8] = match self.export.format {
+                Format::Csv => b"",
+                Format::Json => b"\n]\n",
+            };
+            return (at == self.facts.wrappers.len() + 1).then(|| end.to_vec());
+        };
+        if self.export.wrapper.as_ref().is_some_and(|name| *name != wrapper.id.name) {
+            return Some(Vec::new());
+        }
+        let rows = rows(&self.facts, wrapper, self.export.hours);
+        let piece = match self.export.format {
+            Format::Csv => csv(rows.iter().map(|row| cells(row).map(|cell| cell.1).collect())),
+            Format::Json => json(&rows, self.rows == 0),
+        };
+        self.rows += rows.len();
+        Some(piece)
+    }
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    timestamp: String,
+    wrapper_name: &'a str,
+    #[serde(flatten)]
+    figures: Figures,
+}
+
+fn rows<'a>(facts: &Facts, wrapper: &'a WrapperFacts, hours: u32) -> Vec<Row<'a>> {
+    let credit = facts.settings.health.fallback_credit;
+    let cells = Window::last_hours(facts.moment_ms, hours).cells(&wrapper.history, STEP_MINUTES);
+    let row = |(at, bucket): &(i64, Bucket)| Row {
+        timestamp: rfc3339(*at),
+        wrapper_name: &wrapper.id.name,
+        figures: Figures::of(bucket, credit),
+    };
+    cells.iter().map(row).collect()
+}
+
+fn head(format: Format) -> Vec<u8> {
+    match format {
+        Format::Csv => {
+            let empty = Figures::of(&Bucket::default(), 1.0);
+            let row = Row { timestamp: String::new(), wrapper_name: "", figures: empty };
+            csv([cells(&row).map(|cell| cell.0).collect()].into_iter())
+        }
+        Format::Json => b"[".to_vec(),
+    }
+}
+
+fn json(rows: &[Row], first: bool) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (at, row) in rows.iter().enumerate() {
+        out.extend_from_slice(if first && at == 0 { b"\n" } else { b",\n" });
+        serde_json::to_writer(&mut out, row).expect("a row is plain data, and memory takes it");
+    }
+    out
+}
+
+/// A row's columns, as (name, cell), in the order of its fields.
+fn cells(row: &Row) -> impl Iterator<Item = (String, String)> + use<> {
+    let value = serde_json::to_value(row).expect("a row is plain data");
+    let Value::Object(fields) = value else { unreachable!("a row is a struct") };
+    fields.into_iter().map(|(name, value)| {
+        let cell = match value {
+            Value::Null => String::new(),
+            Value::String(text) => inert(text),
+            number => number.to_string(),
+        };
+        (name, cell)
+    })
+}
+
+/// Text that a spreadsheet shows and does not run: what could begin a formula gets an apostrophe before it.
+/// (OWASP, "CSV Injection".)
+pub fn inert(text: String) -> String {
+    match text.chars().next() {
+        Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n') => format!("'{text}"),
+        _ => text,
+    }
+}
+
+fn csv(rows: impl Iterator<Item = Vec<String>>) -> Vec<u8> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.write_record(row).expect("all rows are as long as the first, and memory takes them");
+    }
+    writer.into_inner().expect("memory takes what is left")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn text_never_begins_a_formula() {
+        for name in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"] {
+            assert_eq!(inert(name.to_owned()), format!("'{name}"));
+        }
+        assert_eq!(inert("a=b".to_owned()), "a=b");
+    }
+
+    #[test]
+    fn nothing_to_export_is_still_a_file() {
+        let facts = Facts {
+            moment_ms: 0,
+            settings: crate::analysis::facts::Settings {
+                health: Default::default(),
+                quiet_after_minutes: 60,
+            },
+            wrappers: Vec::new(),
+            in_flight: Vec::new(),
+            sources: Vec::new(),
+            files: Vec::new(),
+        };
+        let text = |format| {
+            let mut out = Vec::new();
+            Export { format, hours: 1, wrapper: None }.write(&facts, &mut out).expect("memory");
+            String::from_utf8(out).expect("UTF-8")
+        };
+        assert_eq!(serde_json::from_str::<Value>(&text(Format::Json)).expect("JSON"), serde_json::json!([]));
+        assert!(text(Format::Csv).starts_with("timestamp,wrapper_name,total_operations,success_count,"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_comes_back_from_csv(name in any::<String>()) {
+            let bytes = csv([vec![inert(name.clone()), "1".to_owned()]].into_iter());
+            let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(bytes.as_slice());
+            let row = reader.records().next().expect("one row").expect("CSV");
+            prop_assert_eq!(&row[0], inert(name).as_str());
+        }
+    }
+}

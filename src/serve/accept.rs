@@ -1,0 +1,166 @@
+//! The accept loop: connections in bounded number, slow ones given up, all of them ended politely.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Sleep, sleep, timeout};
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+
+/// Most HTTP connections at a time; live clients are counted apart.
+const MAX_CONNECTIONS: u32 = 4096;
+/// How long a client may take for the head of a request, or wait with the next one.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may take nothing of what it is sent.
+const STALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long answers under way may take once the daemon stops.
+const GOODBYE: Duration = Duration::from_secs(4);
+/// Pause after a failure to accept: most often there are no file descriptors left, and one will come free.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Listens on an address.
+///
+/// # Errors
+/// If it is taken or may not be used; the message names the next step.
+pub async fn listen(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => anyhow!(
+            "port {} is in use; stop what listens on `{address}`, or take a free port with \
+             `--bind {}:0`",
+            address.port(),
+            address.ip()
+        ),
+        _ => {
+            anyhow!(error).context(format!("listening on `{address}`; choose another address with `--bind`"))
+        }
+    })
+}
+
+/// Answers connections until `stop` becomes true, and then ends them.
+pub async fn accept(
+    listener: TcpListener,
+    routes: BoxedFilter<(Response,)>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(64 << 10);
+    loop {
+        let next = async {
+            let permit = Arc::clone(&room).acquire_owned().await.expect("the semaphore is never closed");
+            (listener.accept().await, permit)
+        };
+        let (accepted, permit) = tokio::select! {
+            next = next => next,
+            () = stopped(&mut stop) => break,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::debug!("accepting a connection: {error}");
+                sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        // Frames and answers are written whole: waiting to fill a packet would only delay them.
+        let _ = stream.set_nodelay(true);
+        let service = TowerToHyperService::new(warp::service(routes.clone()));
+        let stream = TokioIo::new(Impatient { stream, stalled: None });
+        let mut connection = Box::pin(http.serve_connection(stream, service).with_upgrades());
+        let mut stop = stop.clone();
+        tokio::spawn(async move {
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = stopped(&mut stop) => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = ended {
+                tracing::debug!("a connection ended: {error}");
+            }
+            drop(permit);
+        });
+    }
+    drop(listener);
+    let _ = timeout(GOODBYE, room.acquire_many(MAX_CONNECTIONS)).await;
+}
+
+/// Waits until the daemon stops.
+pub async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error means that the daemon is gone, which is as good.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// A stream whose peer has to take something of what it is sent every [`STALL_TIMEOUT`].
+struct Impatient {
+    stream: TcpStream,
+    /// Runs out when the peer has taken nothing for too long; there while it takes nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+impl Impatient {
+    fn taken<T>(&mut self, context: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if poll.is_ready() {
+            self.stalled = None;
+            return poll;
+        }
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(STALL_TIMEOUT)));
+        ready!(stalled.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for Impatient {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Impatient {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.taken(context, poll)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.taken(context, poll)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

@@ -1,0 +1,204 @@
+//! One live client: what it says, what it is told, and when it is given up.
+//!
+//! A client holds nothing but its subscriptions and the newest snapshot that it has been told of. When
+//! snapshots land faster than it reads, it is told of the newest and to refresh: nothing queues up.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use warp::http::StatusCode;
+use warp::http::header::{HOST, HeaderMap, HeaderValue, ORIGIN, UPGRADE};
+use warp::reply::{Reply, Response};
+use warp::ws::{Message, WebSocket, Ws};
+
+use crate::serve::accept::stopped;
+use crate::serve::answer::{Request, TEXT, plain};
+use crate::serve::hub::News;
+use crate::serve::routes::Shared;
+use crate::serve::state::Current;
+
+/// Largest message that a client may send.
+const MAX_MESSAGE_BYTES: usize = 64 << 10;
+/// A client that does not take a frame within this time is dropped.
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a client is pinged, and how long it may be silent.
+const PING: Duration = Duration::from_secs(30);
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// What ties a client to the daemon.
+struct Seat {
+    current: watch::Receiver<Arc<Current>>,
+    /// Becomes true when the daemon stops.
+    stop: watch::Receiver<bool>,
+    /// Counts the client for as long as it is there.
+    permit: OwnedSemaphorePermit,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum Said {
+    Hello { snapshot: String },
+    SubscribeMetrics { wrapper: String },
+    UnsubscribeMetrics { wrapper: String },
+}
+
+/// The client is gone or has to go.
+struct Gone;
+
+struct Client {
+    socket: WebSocket,
+    subscriptions: BTreeSet<String>,
+    /// The snapshot that it has been told of.
+    told: Arc<Current>,
+}
+
+/// Takes a client in, if it comes from this site's own pages or from no page at all, and there is room.
+pub fn open(ws: Ws, request: &Request, shared: &Shared) -> Response {
+    if !same_origin(&request.headers) {
+        return plain(StatusCode::FORBIDDEN, TEXT, "live updates are only for pages of this site\n");
+    }
+    let Ok(permit) = Arc::clone(&shared.seats).try_acquire_owned() else {
+        return plain(StatusCode::SERVICE_UNAVAILABLE, TEXT, "there are too many live clients\n");
+    };
+    let seat = Seat { current: shared.current.clone(), stop: shared.stop.clone(), permit };
+    ws.max_message_size(MAX_MESSAGE_BYTES)
+        .max_frame_size(MAX_MESSAGE_BYTES)
+        .on_upgrade(move |socket| talk(socket, seat))
+        .into_response()
+}
+
+/// `/ws` asked for as if it were a page.
+pub fn upgrade_required() -> Response {
+    let mut response = plain(StatusCode::UPGRADE_REQUIRED, TEXT, "this is a WebSocket\n");
+    response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
+    response
+}
+
+/// Browsers name the page's origin, and no page can change that: one of another site is turned away.
+fn same_origin(headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(ORIGIN) else { return true };
+    let host = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+    let own = headers.get(HOST).and_then(|host| host.to_str().ok());
+    matches!((host, own), (Some(host), Some(own)) if host.eq_ignore_ascii_case(own))
+}
+
+/// Talks with a client until it leaves, falls silent, does not read, or the daemon stops.
+async fn talk(socket: WebSocket, seat: Seat) {
+    let Seat { mut current, mut stop, permit } = seat;
+    let told = Arc::clone(&current.borrow_and_update());
+    let mut client = Client { socket, subscriptions: BTreeSet::new(), told };
+    let mut ping = interval_at(Instant::now() + PING, PING);
+    ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut heard = Instant::now();
+    let mut state = client.greet().await;
+    while state.is_ok() {
+        state = tokio::select! {
+            message = client.socket.next() => {
+                heard = Instant::now();
+                match message {
+                    Some(Ok(message)) => client.hear(&message).await,
+                    Some(Err(_)) => client.close(1002, "broken or larger than 64 KB").await,
+                    None => Err(Gone),
+                }
+            }
+            changed = current.changed() => {
+                let newest = Arc::clone(&current.borrow_and_update());
+                if changed.is_ok() { client.tell(newest).await } else { Err(Gone) }
+            }
+            () = stopped(&mut stop) => client.close(1001, "the server stops").await,
+            _ = ping.tick() => {
+                if heard.elapsed() < SILENCE { client.send(Message::ping("")).await } else { Err(Gone) }
+            }
+        };
+    }
+    drop(permit);
+}
+
+impl Client {
+    async fn send(&mut self, message: Message) -> Result<(), Gone> {
+        match timeout(SEND_TIMEOUT, self.socket.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(Gone),
+        }
+    }
+
+    async fn say(&mut self, frame: &str) -> Result<(), Gone> {
+        self.send(Message::text(frame)).await
+    }
+
+    async fn close(&mut self, code: u16, reason: &'static str) -> Result<(), Gone> {
+        self.send(Message::close_with(code, reason)).await?;
+        Err(Gone)
+    }
+
+    async fn error(&mut self, code: &str, message: &str) -> Result<(), Gone> {
+        self.say(&json!({"event": "error", "code": code, "message": message}).to_string()).await
+    }
+
+    async fn greet(&mut self) -> Result<(), Gone> {
+        let status = json!({
+            "event": "status",
+            "msg": "connected",
+            "snapshot": self.told.manifest.id,
+            "version": env!("CARGO_PKG_VERSION"),
+        });
+        self.say(&status.to_string()).await
+    }
+
+    /// Tells the news of a snapshot.
+    async fn tell(&mut self, newest: Arc<Current>) -> Result<(), Gone> {
+        let known = std::mem::replace(&mut self.told, Arc::clone(&newest));
+        let news: &News = &newest.news;
+        let known = Some(known.manifest.id.as_str());
+        let in_step = news.follows(known);
+        self.say(news.refresh(known)).await?;
+        self.say(&news.broadcast).await?;
+        if let Some(activity) = news.activity.as_ref().filter(|_| in_step) {
+            self.say(activity).await?;
+        }
+        self.subscriptions.retain(|wrapper| news.update(wrapper).is_some());
+        for wrapper in self.subscriptions.clone() {
+            let update = news.update(&wrapper).filter(|update| update.changed || !in_step);
+            if let Some(update) = update {
+                self.say(&update.frame).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn hear(&mut self, message: &Message) -> Result<(), Gone> {
+        if message.is_close() {
+            return Err(Gone);
+        }
+        if message.is_binary() {
+            return self.error("malformed", "binary frames are not understood; send JSON as text").await;
+        }
+        let Ok(text) = message.to_str() else { return Ok(()) };
+        let newest = Arc::clone(&self.told);
+        match serde_json::from_str(text) {
+            Ok(Said::Hello { snapshot }) if snapshot == newest.manifest.id => Ok(()),
+            Ok(Said::Hello { snapshot }) => self.say(newest.news.refresh(Some(&snapshot))).await,
+            Ok(Said::SubscribeMetrics { wrapper }) => match newest.news.update(&wrapper) {
+                Some(update) => {
+                    self.subscriptions.insert(wrapper);
+                    self.say(&update.frame).await
+                }
+                None => self.error("unknown_wrapper", "there is no wrapper of that name").await,
+            },
+            Ok(Said::UnsubscribeMetrics { wrapper }) => {
+                self.subscriptions.remove(&wrapper);
+                Ok(())
+            }
+            Err(_) => self.error("malformed", EXPECTED).await,
+        }
+    }
+}
+
+const EXPECTED: &str = "expected `{\"event\": \"hello\", \"snapshot\": …}`, or `subscribe_metrics` or \
+                        `unsubscribe_metrics` with `wrapper`";

@@ -1,0 +1,315 @@
+//! Two loops, each on a thread of its own: one loads what is published, one has the site built again when
+//! its sources change. They meet in the output folder only, as a build by cron or a copy by rsync would.
+//!
+//! The kernel tells of changes, and both loops look for themselves now and then: a folder may be deleted and
+//! made again, lie on a network, or change more often than the kernel keeps up with.
+
+use std::collections::hash_map::DefaultHasher;
+use std::fs::{self, Metadata};
+use std::hash::{Hash, Hasher};
+use std::os::unix::fs::MetadataExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::watch;
+
+use crate::publish::manifest::MANIFEST;
+use crate::serve::Rebuild;
+use crate::serve::state::Current;
+
+/// How often the manifest is looked at, whatever the kernel says.
+const MANIFEST_POLL: Duration = Duration::from_secs(1);
+/// How often the sources are.
+const SOURCES_POLL: Duration = Duration::from_secs(5);
+/// A site is built this often at least: its windows end at its moment.
+const TICK: Duration = Duration::from_secs(60);
+/// Changes are acted on when there was none for this long …
+const QUIET: Duration = Duration::from_millis(150);
+/// … or when the first of them is this old.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Longest pause after a build. Up to it, a pause is as long as the build was, so that half of the time is free.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// Most files, and levels of folders, that a look at the sources takes in.
+const MOST_FILES: usize = 20_000;
+const MOST_LEVELS: usize = 8;
+
+/// Loads each snapshot that lands in `output`, until the daemon stops. `loaded` is the manifest's state when
+/// the first was loaded.
+pub fn follow_output(
+    output: &Path,
+    mut loaded: Option<State>,
+    current: &watch::Sender<Arc<Current>>,
+    stop: &watch::Receiver<bool>,
+) {
+    let mut folders = Folders::new(vec![output.to_owned()], RecursiveMode::NonRecursive, Concern::Manifest);
+    let mut trouble = Trouble::default();
+    while !*stop.borrow() {
+        folders.wait(MANIFEST_POLL);
+        folders.arm();
+        let state = manifest_state(output);
+        if state == loaded {
+            continue;
+        }
+        let before = Arc::clone(&current.borrow());
+        match Current::load(output, Some(&before)) {
+            Ok(newest) => {
+                loaded = state;
+                trouble.over("loading the site");
+                if newest.manifest.id != before.manifest.id {
+                    current.send_replace(Arc::new(newest));
+                }
+            }
+            Err(error) => trouble.met(&format!("still serving the last snapshot: {error:#}")),
+        }
+    }
+}
+
+/// Has the site built again when something below `watched` changes and as time passes, until the daemon stops.
+pub fn rebuild(watched: Vec<PathBuf>, output: &Path, mut build: Rebuild, stop: &watch::Receiver<bool>) {
+    let concern = Concern::AllBut(fs::canonicalize(output).unwrap_or_else(|_| output.to_owned()));
+    let mut folders = Folders::new(watched, RecursiveMode::Recursive, concern);
+    let mut trouble = Trouble::default();
+    let mut seen = folders.fingerprint();
+    let mut built = Instant::now();
+    while !*stop.borrow() {
+        let due = TICK.saturating_sub(built.elapsed());
+        if folders.wait(due.min(SOURCES_POLL)) {
+            folders.settle();
+        }
+        folders.arm();
+        let now = folders.fingerprint();
+        if (now == seen && built.elapsed() < TICK) || *stop.borrow() {
+            continue;
+        }
+        seen = now;
+        built = Instant::now();
+        match catch_unwind(AssertUnwindSafe(&mut build)) {
+            Ok(Ok(())) => trouble.over("building the site"),
+            Ok(Err(error)) => trouble.met(&format!("the last site stands: {error:#}")),
+            Err(_) => trouble.met("the last site stands: the build panicked; please report this"),
+        }
+        std::thread::sleep(built.elapsed().min(LONGEST_PAUSE));
+    }
+}
+
+/// What tells one state of a file from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct State {
+    length: u64,
+    modified_ns: i128,
+    device: u64,
+    inode: u64,
+}
+
+impl State {
+    fn of(metadata: &Metadata) -> State {
+        State {
+            length: metadata.len(),
+            modified_ns: i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec()),
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }
+    }
+}
+
+/// The state of the manifest in `output`; `None` where there is none.
+pub fn manifest_state(output: &Path) -> Option<State> {
+    fs::metadata(output.join(MANIFEST)).ok().map(|metadata| State::of(&metadata))
+}
+
+/// Which changes matter.
+#[derive(Clone, Debug)]
+enum Concern {
+    /// That of the manifest.
+    Manifest,
+    /// All but those below this folder, and of hidden files.
+    AllBut(PathBuf),
+}
+
+impl Concern {
+    /// Whether a change of `path` matters, `root` being the watched folder that it is in.
+    fn matters(&self, root: &Path, path: &Path) -> bool {
+        match self {
+            Concern::Manifest => path.file_name().is_some_and(|name| name == MANIFEST),
+            Concern::AllBut(folder) => {
+                let inside = path.strip_prefix(root).unwrap_or(path);
+                let mut names = inside.components().map(|part| part.as_os_str().as_encoded_bytes());
+                !path.starts_with(folder) && !names.any(|name| name.starts_with(b"."))
+            }
+        }
+    }
+}
+
+/// Folders, and the kernel's word on what happens in them.
+struct Folders {
+    paths: Vec<PathBuf>,
+    mode: RecursiveMode,
+    concern: Concern,
+    /// Device and inode of each folder that the watcher watches.
+    armed: Vec<Option<(u64, u64)>>,
+    /// Kept alive; `None` where the kernel has no room for more, and only looking is left.
+    watcher: Option<RecommendedWatcher>,
+    bell: SyncSender<()>,
+    rung: Receiver<()>,
+}
+
+impl Folders {
+    fn new(paths: Vec<PathBuf>, mode: RecursiveMode, concern: Concern) -> Folders {
+        let (bell, rung) = sync_channel(1);
+        let mut folders = Folders { paths, mode, concern, armed: Vec::new(), watcher: None, bell, rung };
+        folders.arm();
+        folders
+    }
+
+    /// Waits for a change; whether there was one.
+    fn wait(&self, longest: Duration) -> bool {
+        match self.rung.recv_timeout(longest) {
+            Ok(()) => true,
+            Err(RecvTimeoutError::Timeout) => false,
+            Err(RecvTimeoutError::Disconnected) => unreachable!("the bell is kept beside its receiver"),
+        }
+    }
+
+    /// Waits until the changes pause.
+    fn settle(&self) {
+        let first = Instant::now();
+        while first.elapsed() < PATIENCE && self.wait(QUIET) {}
+    }
+
+    /// Watches the folders that stand at the paths now, where these are not the ones being watched.
+    fn arm(&mut self) {
+        let identity = |path: &PathBuf| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+        let found: Vec<_> = self.paths.iter().map(identity).collect();
+        if found == self.armed {
+            return;
+        }
+        let roots: Vec<_> = self.paths.iter().filter_map(|path| fs::canonicalize(path).ok()).collect();
+        self.watcher = self.watch(&roots).inspect_err(|error| tracing::debug!("watching: {error}")).ok();
+        self.armed = found;
+    }
+
+    fn watch(&self, roots: &[PathBuf]) -> notify::Result<RecommendedWatcher> {
+        let (bell, concern, own_roots) = (self.bell.clone(), self.concern.clone(), roots.to_vec());
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            let Ok(event) = event else { return };
+            let matters = |path: &PathBuf| own_roots.iter().any(|root| concern.matters(root, path));
+            // Reading is no change, and our own reading would never end.
+            let change = !matches!(event.kind, EventKind::Access(_));
+            if change && (event.paths.is_empty() || event.paths.iter().any(matters)) {
+                // A full channel has the news already.
+                let _ = bell.try_send(());
+            }
+        })?;
+        for root in roots {
+            if let Err(error) = watcher.watch(root, self.mode) {
+                tracing::debug!("watching `{}`: {error}", root.display());
+            }
+        }
+        Ok(watcher)
+    }
+
+    /// A hash of the state of all files that matter: different when one was written, added or removed.
+    fn fingerprint(&self) -> u64 {
+        let mut look = Look { concern: &self.concern, files: 0, hasher: DefaultHasher::new() };
+        for root in self.paths.iter().filter_map(|path| fs::canonicalize(path).ok()) {
+            look.at(&root, &root, 0);
+        }
+        look.hasher.finish()
+    }
+}
+
+/// A walk over the files of some folders.
+struct Look<'a> {
+    concern: &'a Concern,
+    files: usize,
+    hasher: DefaultHasher,
+}
+
+impl Look<'_> {
+    fn at(&mut self, root: &Path, folder: &Path, level: usize) {
+        let Ok(entries) = fs::read_dir(folder) else { return };
+        let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+        paths.sort();
+        for path in paths {
+            if self.files >= MOST_FILES {
+                return;
+            }
+            let Ok(metadata) = fs::metadata(&path) else { continue };
+            if !self.concern.matters(root, &path) {
+                continue;
+            }
+            self.files += 1;
+            if metadata.is_dir() {
+                if level < MOST_LEVELS {
+                    self.at(root, &path, level + 1);
+                }
+                continue;
+            }
+            path.hash(&mut self.hasher);
+            State::of(&metadata).hash(&mut self.hasher);
+        }
+    }
+}
+
+/// A failure that lasts is told once, and so is its end.
+#[derive(Default)]
+struct Trouble {
+    last: Option<String>,
+}
+
+impl Trouble {
+    fn met(&mut self, message: &str) {
+        if self.last.as_deref() != Some(message) {
+            tracing::warn!("{message}");
+            self.last = Some(message.to_owned());
+        }
+    }
+
+    fn over(&mut self, what: &str) {
+        if self.last.take().is_some() {
+            tracing::info!("{what} works again");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_output_and_hidden_files_are_no_sources() {
+        let concern = Concern::AllBut(PathBuf::from("/site/output"));
+        let matters = |path: &str| concern.matters(Path::new("/site"), Path::new(path));
+        assert!(matters("/site/logs/a.jsonl"));
+        assert!(!matters("/site/output/index.html"));
+        assert!(!matters("/site/.dash/store.db-wal"));
+        assert!(!matters("/site/logs/.a.swp"));
+        let hidden_root = concern.matters(Path::new("/home/.logs"), Path::new("/home/.logs/a.jsonl"));
+        assert!(hidden_root);
+    }
+
+    #[test]
+    fn a_folder_made_again_is_watched_again() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let logs = home.path().join("logs");
+        let concern = Concern::AllBut(home.path().join("output"));
+        let mut folders = Folders::new(vec![logs.clone()], RecursiveMode::Recursive, concern);
+        let mut seen = folders.fingerprint();
+        for round in 0..2 {
+            fs::create_dir(&logs).expect("free");
+            folders.arm();
+            fs::write(logs.join("a.jsonl"), round.to_string()).expect("writable");
+            assert!(folders.wait(Duration::from_secs(10)), "round {round}");
+            let now = folders.fingerprint();
+            assert_ne!(now, seen);
+            seen = now;
+            fs::remove_dir_all(&logs).expect("ours");
+            folders.arm();
+            while folders.wait(Duration::from_millis(200)) {}
+        }
+    }
+}
