@@ -105,7 +105,9 @@ fn health(table: Table) -> Result<HealthSettings> {
     let mut settings = Table::try_from(HealthSettings::preset(preset))?;
     // Whole numbers are welcome where a share is meant: `fallback_credit = 1`.
     let as_share = |known: Option<&toml::Value>, value: toml::Value| match (known, &value) {
-        (Some(toml::Value::Float(_)) | None, toml::Value::Integer(whole)) => toml::Value::Float(*whole as f64),
+        (Some(toml::Value::Float(_)) | None, toml::Value::Integer(whole)) => {
+            toml::Value::Float(*whole as f64)
+        }
         _ => value,
     };
     for (key, value) in table {

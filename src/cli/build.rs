@@ -22,7 +22,9 @@ pub fn run(common: &Common, talk: &Talk) -> Result<()> {
         talk.say(&line);
     }
     if built.published.manifest.last_data.is_none() {
-        talk.say("there are no operations yet: put a JSONL or CSV log into `content/operations/`, or name one");
+        talk.say(
+            "there are no operations yet: put a JSONL or CSV log into `content/operations/`, or name one",
+        );
         talk.say("in a `[[source]]` of `dash.toml`, and build again; `dash sample` makes one to try");
     }
     talk.say(&format!("open `{}`", site.output.join("index.html").display()));

@@ -12,10 +12,10 @@ use crate::cli::Common;
 use crate::cli::site::Site;
 use crate::cli::talk::Talk;
 use crate::pipeline;
-use crate::report::datasets::{Format, export};
+use crate::report::export::{Export, Format};
 
 #[derive(Debug, Args)]
-pub struct Export {
+pub struct Arguments {
     #[arg(long, value_enum, default_value = "csv")]
     format: As,
     /// Only this wrapper
@@ -35,11 +35,10 @@ enum As {
     Json,
 }
 
-pub fn run(arguments: &Export, common: &Common, talk: &Talk) -> Result<()> {
+pub fn run(arguments: &Arguments, common: &Common, talk: &Talk) -> Result<()> {
     let site = Site::open(common)?;
     let facts = pipeline::gather(&site.plan(), &talk.progress())?;
-    let wrapper = arguments.wrapper.as_deref();
-    if let Some(name) = wrapper.filter(|name| facts.wrapper(name).is_none()) {
+    if let Some(name) = arguments.wrapper.as_deref().filter(|name| facts.wrapper(name).is_none()) {
         let names: Vec<_> = facts.wrappers.iter().take(20).map(|wrapper| wrapper.id.name.as_str()).collect();
         bail!("there is no wrapper `{name}`; known are: {}", names.join(", "));
     }
@@ -52,7 +51,8 @@ pub fn run(arguments: &Export, common: &Common, talk: &Talk) -> Result<()> {
         None => Box::new(std::io::stdout().lock()),
     };
     let mut out = BufWriter::new(&mut out);
-    export(&facts, wrapper, arguments.hours, format, &mut out)?;
+    let export = Export { format, hours: arguments.hours, wrapper: arguments.wrapper.clone() };
+    export.write(&facts, &mut out)?;
     out.flush()?;
     Ok(())
 }

@@ -21,7 +21,10 @@ const SETTINGS: &str = include_str!("dash.toml");
 
 pub fn run(init: &Init, talk: &Talk) -> Result<()> {
     if init.dir.join(FILE).exists() {
-        bail!("`{}` is there already; this folder is a site, so build it with `dash build`", init.dir.join(FILE).display());
+        bail!(
+            "`{}` is there already; this folder is a site, so build it with `dash build`",
+            init.dir.join(FILE).display()
+        );
     }
     create(&init.dir)?;
     talk.say(&format!("made a site in `{}`", init.dir.display()));

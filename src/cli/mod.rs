@@ -71,7 +71,7 @@ enum Command {
     /// Build, serve, watch the logs, rebuild and push
     Serve(serve::Serve),
     /// Metrics, one wrapper and hour a row, as JSON or CSV
-    Export(export::Export),
+    Export(export::Arguments),
     /// Realistic sample operations, from a seed
     Sample(sample::Sample),
     /// Check the settings, the theme and the sources, without writing anything

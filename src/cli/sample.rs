@@ -54,7 +54,8 @@ fn days(text: &str) -> Result<f64, String> {
 /// Operations a minute.
 fn rate(text: &str) -> Result<f64, String> {
     let (number, unit) = text.split_once('/').unwrap_or((text, "min"));
-    let number: f64 = number.trim().parse().map_err(|_| "write it as `20/min`, `5/s` or `1000/h`".to_owned())?;
+    let number: f64 =
+        number.trim().parse().map_err(|_| "write it as `20/min`, `5/s` or `1000/h`".to_owned())?;
     let per_minute = match unit.trim() {
         "s" | "sec" => number * 60.0,
         "m" | "min" => number,

@@ -31,7 +31,8 @@ impl Talk {
         };
         let filter = EnvFilter::try_from_env("DASH_LOG").unwrap_or_else(|_| EnvFilter::new(level));
         let ansi = std::io::stderr().is_terminal();
-        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi);
+        let log =
+            tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi);
         // A second call in one process (a test) keeps the first log.
         let _ = log.with_target(false).try_init();
         Talk { json: common.json, quiet: common.quiet }

@@ -14,6 +14,7 @@ use crate::analysis::health::Factor;
 use crate::analysis::snapshot::{self, Summary};
 use crate::analysis::window::Window;
 use crate::model::time::rfc3339;
+use crate::report::charts;
 use crate::report::export::{Export, Format};
 use crate::report::site::Site;
 
@@ -133,6 +134,9 @@ pub fn add(site: &mut Site, facts: &Facts) -> Result<()> {
     answer("api/system/health.json".to_owned(), envelope(system_health(facts, None), moment_ms))?;
     answer("api/wrappers/health.json".to_owned(), envelope(wrappers_health(facts, None), moment_ms))?;
     answer(ACTIVITY.to_owned(), envelope(activity(facts), moment_ms))?;
+    let performance = charts::performance::performance_all(facts, DEFAULT_HOURS);
+    answer("api/charts/performance.json".to_owned(), json!(performance))?;
+    answer("api/charts/health.json".to_owned(), json!(charts::health::health(facts)))?;
     for wrapper in &facts.wrappers {
         let path = format!("api/wrappers/{}/metrics.json", wrapper.id.slug);
         answer(path, metrics_envelope(facts, wrapper, DEFAULT_HOURS))?;

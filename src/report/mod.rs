@@ -1,6 +1,195 @@
 //! How it looks: a snapshot becomes a [`site::Site`], paths and bytes, with nothing written yet.
+//!
+//! To add a chart: a file in [`charts`] and its place on a page. To add a page: a view in [`pages`], a
+//! template of the theme, and its line in [`render`]. A page shows what its view says, and a view only picks
+//! from the snapshot: whatever has to be computed is computed in the analysis.
 
+pub mod site;
+pub mod format;
+pub mod filters;
+pub mod charts;
+pub mod pages;
 pub mod dataset;
 pub mod datasets;
 pub mod export;
-pub mod site;
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tera::{Context, Error, Kwargs, State, Tera, TeraResult, Value};
+
+use crate::analysis::snapshot::Snapshot;
+use crate::report::site::Site;
+
+/// What the build script gathered: `TEMPLATES`, `ASSETS` and `ICONS`.
+mod embedded {
+    include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
+}
+
+/// `[site]`: the settings that decide how it looks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SiteSettings {
+    pub title: String,
+    /// Where the site will be found, for what cannot be a relative link.
+    pub base_url: Option<String>,
+    /// Name of the currency that costs are in.
+    pub currency: String,
+    /// How often a page on a plain file host looks for a newer snapshot; 0 is never.
+    pub refresh_seconds: u32,
+}
+
+impl Default for SiteSettings {
+    fn default() -> SiteSettings {
+        SiteSettings {
+            title: "dash".to_owned(),
+            base_url: None,
+            currency: "USD".to_owned(),
+            refresh_seconds: 60,
+        }
+    }
+}
+
+impl SiteSettings {
+    /// The path of the site on its host, with a slash at both ends; `/` where `base_url` does not say.
+    fn base_path(&self) -> String {
+        let url = self.base_url.as_deref().unwrap_or_default();
+        let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let path = after_scheme.split_once('/').map_or("", |(_, path)| path);
+        let path = path.split(['?', '#']).next().unwrap_or_default().trim_matches('/');
+        if path.is_empty() { "/".to_owned() } else { format!("/{path}/") }
+    }
+}
+
+/// Templates, and the files that pages link to by a name that changes with their content.
+#[derive(Debug)]
+pub struct Theme {
+    tera: Tera,
+    /// Path in the site → bytes.
+    assets: Vec<(String, &'static [u8])>,
+}
+
+impl Theme {
+    /// The default theme, which the program carries.
+    ///
+    /// # Errors
+    /// If a template is not valid; says where.
+    pub fn embedded() -> Result<Theme> {
+        let mut paths = BTreeMap::new();
+        let mut assets = Vec::new();
+        for &(name, bytes) in embedded::ASSETS {
+            let path = hashed_path(name, bytes);
+            paths.insert(name, path.clone());
+            assets.push((path, bytes));
+        }
+        let mut tera = Tera::default();
+        filters::register(&mut tera);
+        tera.register_function("asset", move |kwargs: Kwargs, _: &State| -> TeraResult<Value> {
+            let name = kwargs.must_get::<&str>("name")?;
+            let path = paths.get(name).map(|path| Value::from(path.as_str()));
+            path.ok_or_else(|| Error::message(format!("the theme has no asset `{name}`")))
+        });
+        tera.register_function("icon", |kwargs: Kwargs, _: &State| -> TeraResult<Value> {
+            let name = kwargs.must_get::<&str>("name")?;
+            let icon = embedded::ICONS.iter().find(|icon| icon.0 == name);
+            let svg = icon.map(|icon| Value::safe_string(icon.1));
+            svg.ok_or_else(|| Error::message(format!("there is no icon `{name}`; `build.rs` lists them")))
+        });
+        tera.add_raw_templates(embedded::TEMPLATES.iter().copied()).context("reading the default theme")?;
+        Ok(Theme { tera, assets })
+    }
+
+    fn page(&self, template: &str, frame: &Frame, view: Context) -> Result<String> {
+        let mut context = Context::from_serialize(frame).context("describing the site to its templates")?;
+        context.extend(view);
+        self.tera.render(template, &context).with_context(|| format!("rendering `{template}`"))
+    }
+}
+
+/// `assets/app.1a2b3c4d.css`: a name that may be cached for ever.
+fn hashed_path(name: &str, bytes: &[u8]) -> String {
+    let hash = format!("{:x}", Sha256::digest(bytes));
+    let (stem, extension) = name.rsplit_once('.').unwrap_or((name, "bin"));
+    format!("assets/{stem}.{}.{extension}", &hash[..8])
+}
+
+/// What every page is told.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Frame<'a> {
+    /// Leads from the page to the site's folder: `./` or `../`.
+    root: &'a str,
+    /// Which entry of the navigation is the page's.
+    section: &'a str,
+    site_title: &'a str,
+    currency: &'a str,
+    refresh_seconds: u32,
+    version: &'a str,
+}
+
+/// The whole site: pages, assets, and the mark that says whether a daemon answers.
+///
+/// # Errors
+/// If a template fails, with the template's name and the place in it.
+pub fn render(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Result<Site> {
+    let frame = |root, section| Frame {
+        root,
+        section,
+        site_title: &settings.title,
+        currency: &settings.currency,
+        refresh_seconds: settings.refresh_seconds,
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    let mut site = Site::default();
+    let overview = pages::overview::view(snapshot)?;
+    site.add("index.html", theme.page("overview.html", &frame("./", "overview"), overview)?)?;
+    for (at, wrapper) in snapshot.wrappers.iter().enumerate() {
+        let path = format!("wrappers/{}.html", wrapper.summary.slug);
+        let view = pages::wrapper::view(snapshot, at)?;
+        let page = theme.page("wrapper.html", &frame("../", "wrappers"), view);
+        site.add(path, page.with_context(|| format!("the page of `{}`", wrapper.summary.name))?)?;
+    }
+    let activity = pages::activity::view(snapshot)?;
+    site.add("activity.html", theme.page("activity.html", &frame("./", "activity"), activity)?)?;
+    let quality = pages::quality::view(snapshot)?;
+    site.add("data-quality.html", theme.page("quality.html", &frame("./", "quality"), quality)?)?;
+    // Shown at any depth, where no relative link holds.
+    let base_path = settings.base_path();
+    site.add("404.html", theme.page("404.html", &frame(&base_path, ""), Context::new())?)?;
+    // The daemon answers this path with `true`; see `live.js`.
+    site.add("live.json", "{\"live\":false}\n")?;
+    for (path, bytes) in &theme.assets {
+        site.add(path.as_str(), *bytes)?;
+    }
+    Ok(site)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_base_path_is_what_follows_the_host() {
+        let path = |url: &str| {
+            SiteSettings { base_url: Some(url.to_owned()), ..SiteSettings::default() }.base_path()
+        };
+        assert_eq!(SiteSettings::default().base_path(), "/");
+        assert_eq!(path("https://example.org"), "/");
+        assert_eq!(path("https://example.org/"), "/");
+        assert_eq!(path("https://example.org/team/dash"), "/team/dash/");
+        assert_eq!(path("https://example.org/team/dash/?x#y"), "/team/dash/");
+    }
+
+    #[test]
+    fn an_asset_s_name_follows_its_content() {
+        assert_eq!(hashed_path("app.css", b"a"), "assets/app.ca978112.css");
+        assert_ne!(hashed_path("app.css", b"a"), hashed_path("app.css", b"b"));
+    }
+
+    #[test]
+    fn unknown_settings_are_refused() {
+        assert!(toml::from_str::<SiteSettings>("titel = \"x\"").is_err());
+        assert_eq!(toml::from_str::<SiteSettings>("").ok(), Some(SiteSettings::default()));
+    }
+}

@@ -16,6 +16,7 @@ use crate::analysis::window::MAX_HOURS;
 use crate::model::notes::shorten;
 use crate::model::time::rfc3339;
 use crate::publish::sha256;
+use crate::report::charts;
 use crate::report::datasets::{
     ACTIVITY, DEFAULT_HOURS, envelope, metrics_envelope, system_health as system_data,
     wrappers_health as wrappers_data,
@@ -79,6 +80,23 @@ pub async fn wrapper_metrics(name: String, request: Request) -> Answered {
     let at = position(&request, &name)?;
     let make = move |facts: &Facts| metrics_envelope(facts, &facts.wrappers[at], hours);
     answer(request, format!("metrics {hours} {name}"), make).await
+}
+
+/// `/api/charts/performance`: a Plotly figure, of all wrappers or of one.
+pub async fn performance_chart(request: Request) -> Answered {
+    let hours = hours(&request)?.unwrap_or(DEFAULT_HOURS);
+    let wrapper = request.parameter("wrapper").filter(|name| name != ALL);
+    let at = wrapper.as_deref().map(|name| position(&request, name)).transpose()?;
+    let make = move |facts: &Facts| match at {
+        Some(at) => json!(charts::performance::performance(facts, &facts.wrappers[at], hours)),
+        None => json!(charts::performance::performance_all(facts, hours)),
+    };
+    answer(request, format!("performance {hours} {wrapper:?}"), make).await
+}
+
+/// `/api/charts/health`: a Plotly figure.
+pub async fn health_chart(request: Request) -> Answered {
+    answer(request, "health chart".to_owned(), |facts| json!(charts::health::health(facts))).await
 }
 
 /// `/api/metrics/export`.

@@ -2,6 +2,8 @@
 
 mod cli;
 mod golden;
+mod report;
+mod seeded;
 mod sources;
 mod tidy;
 mod tools;

@@ -1,0 +1,104 @@
+//! What was read, how fresh it is, and what could not be read and why.
+
+use anyhow::Result;
+use serde::Serialize;
+use tera::Context;
+
+use crate::analysis::snapshot::Snapshot;
+use crate::analysis::window::MINUTE_HOURS;
+use crate::model::quality::{FileState, Problem, ProblemKind, SourceState};
+use crate::report::pages::built;
+
+#[derive(Debug, Serialize)]
+struct SourceRow<'a> {
+    name: &'a str,
+    path: &'a str,
+    files: u64,
+    bytes: u64,
+    operations: u64,
+    skipped: u64,
+    last_data: Option<i64>,
+    problems: Vec<ProblemRow<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct FileRow<'a> {
+    source: &'a str,
+    path: &'a str,
+    operations: u64,
+    skipped: u64,
+    present: bool,
+    problems: Vec<ProblemRow<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ProblemRow<'a> {
+    kind: &'static str,
+    /// Absent where the problem is the file's and not a line's.
+    line: Option<u64>,
+    reason: &'a str,
+    count: u64,
+}
+
+pub fn view(snapshot: &Snapshot) -> Result<Context> {
+    let facts = snapshot.facts;
+    let with_problems = facts.files.iter().filter(|file| !file.problems.is_empty());
+    let mut context = Context::new();
+    built(snapshot, &mut context);
+    context.insert("sources", &facts.sources.iter().map(source).collect::<Vec<_>>());
+    context.insert("files", &with_problems.map(file).collect::<Vec<_>>());
+    context.insert("operations", &facts.sources.iter().map(|source| source.operations).sum::<u64>());
+    context.insert("skipped", &facts.sources.iter().map(|source| source.skipped).sum::<u64>());
+    context.insert("file_count", &facts.sources.iter().map(|source| source.files).sum::<u64>());
+    context.insert("bytes", &facts.sources.iter().map(|source| source.bytes).sum::<u64>());
+    context.insert("minute_hours", &MINUTE_HOURS);
+    Ok(context)
+}
+
+fn source(source: &SourceState) -> SourceRow<'_> {
+    SourceRow {
+        name: &source.name,
+        path: &source.path,
+        files: source.files,
+        bytes: source.bytes,
+        operations: source.operations,
+        skipped: source.skipped,
+        last_data: Some(source.last_end_ms).filter(|&ms| ms > 0),
+        problems: source.problems.iter().map(problem).collect(),
+    }
+}
+
+fn file(file: &FileState) -> FileRow<'_> {
+    FileRow {
+        source: &file.source,
+        path: &file.path,
+        operations: file.operations,
+        skipped: file.skipped,
+        present: file.present,
+        problems: file.problems.iter().map(problem).collect(),
+    }
+}
+
+fn problem(problem: &Problem) -> ProblemRow<'_> {
+    ProblemRow {
+        kind: word(problem.kind),
+        line: Some(problem.line).filter(|&line| line > 0),
+        reason: &problem.reason,
+        count: problem.count,
+    }
+}
+
+fn word(kind: ProblemKind) -> &'static str {
+    match kind {
+        ProblemKind::NotJson => "Not JSON",
+        ProblemKind::NotUtf8 => "Not UTF-8",
+        ProblemKind::TooLong => "Line too long",
+        ProblemKind::BadRow => "Row does not match the header",
+        ProblemKind::BadField => "Unusable field",
+        ProblemKind::ImplausibleTime => "Implausible time",
+        ProblemKind::Unfinished => "Unfinished last line",
+        ProblemKind::Unreadable => "Cannot be read",
+        ProblemKind::Damaged => "Damaged",
+        ProblemKind::NoMatch => "Nothing matches",
+    }
+}

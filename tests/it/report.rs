@@ -1,0 +1,263 @@
+//! A finished site, looked at from outside: its links, its scripts, its escaping and its numbers.
+
+use std::collections::BTreeSet;
+
+use dash::analysis::facts::Facts;
+use dash::analysis::snapshot::{WrapperReport, snapshot};
+use dash::report::charts::{health, latency, performance};
+use dash::report::site::Site;
+use dash::report::{SiteSettings, Theme, render};
+use serde_json::Value;
+
+use crate::seeded;
+
+/// Written by whoever publishes the site, and linked to by every page.
+const PUBLISHED: &str = "snapshot.js";
+
+fn site_of(facts: &Facts) -> Site {
+    let theme = Theme::embedded().expect("the embedded theme is valid");
+    render(&snapshot(facts), &theme, &SiteSettings::default()).expect("every page renders")
+}
+
+fn text<'a>(site: &'a Site, path: &str) -> &'a str {
+    let bytes = site.files().get(path).unwrap_or_else(|| panic!("the site has no `{path}`"));
+    std::str::from_utf8(bytes).expect("text")
+}
+
+fn pages(site: &Site) -> impl Iterator<Item = (&str, &str)> {
+    let paths = site.files().keys().filter(|path| path.ends_with(".html"));
+    paths.map(|path| (path.as_str(), text(site, path)))
+}
+
+/// Values of an attribute, as the HTML has them.
+fn attributes<'a>(html: &'a str, name: &str) -> Vec<&'a str> {
+    let start = format!(" {name}=\"");
+    html.split(&start).skip(1).filter_map(|rest| rest.split('"').next()).collect()
+}
+
+/// The bodies of `<script>` elements with their opening tags.
+fn scripts(html: &str) -> Vec<(&str, &str)> {
+    let elements = html.split("<script").skip(1);
+    elements
+        .map(|rest| rest.split("</script>").next().unwrap_or(rest).split_once('>').expect("a tag ends"))
+        .collect()
+}
+
+/// The chart's figures as a page carries them.
+fn figures(html: &str, id: &str) -> Value {
+    let tag = format!("id=\"figures-{id}\"");
+    let (_, json) =
+        scripts(html).into_iter().find(|(open, _)| open.contains(&tag)).expect("the chart is there");
+    serde_json::from_str(json).expect("JSON")
+}
+
+#[test]
+fn every_link_leads_to_a_file_of_the_site() {
+    let site = site_of(&seeded::week());
+    for (page, html) in pages(&site) {
+        for link in attributes(html, "href").into_iter().chain(attributes(html, "src")) {
+            let (path, fragment) = link.split_once('#').unwrap_or((link, ""));
+            let target = match (path, page) {
+                ("", page) => page.to_owned(),
+                ("/", "404.html") => "index.html".to_owned(),
+                (path, page) => resolve(page, path),
+            };
+            assert!(target == PUBLISHED || site.files().contains_key(&target), "`{page}` links to `{link}`");
+            if !fragment.is_empty() {
+                assert!(text(&site, &target).contains(&format!("id=\"{fragment}\"")), "`{page}`: `{link}`");
+            }
+        }
+    }
+}
+
+/// A relative link, followed from a page.
+fn resolve(page: &str, link: &str) -> String {
+    let mut segments: Vec<_> = page.split('/').collect();
+    segments.pop();
+    for segment in link.split('/') {
+        match segment {
+            "." => {}
+            ".." => assert!(segments.pop().is_some(), "`{link}` leaves the site from `{page}`"),
+            segment => segments.push(segment),
+        }
+    }
+    segments.join("/")
+}
+
+#[test]
+fn nothing_asks_another_host() {
+    let site = site_of(&seeded::week());
+    for (path, bytes) in site.files() {
+        if !path.ends_with(".html") && !path.ends_with(".css") {
+            continue;
+        }
+        // Namespaces name a language; nothing is fetched from them.
+        let text = String::from_utf8_lossy(bytes).replace("http://www.w3.org/2000/svg", "");
+        let loaded = text.split("url(").skip(1).map(|rest| rest.trim_start_matches(['"', '\'']));
+        for address in loaded {
+            assert!(address.starts_with("data:"), "`{path}` loads {}", &address[..address.len().min(60)]);
+        }
+        if path.ends_with(".html") {
+            assert!(!text.contains("http://") && !text.contains("https://"), "`{path}`");
+            for link in attributes(&text, "href").into_iter().chain(attributes(&text, "src")) {
+                assert!(!link.starts_with("//"), "`{path}` links to `{link}`");
+                assert!(path == "404.html" || !link.starts_with('/'), "`{path}` links to `{link}`");
+            }
+        }
+    }
+}
+
+#[test]
+fn pages_run_no_script_but_files_of_the_site() {
+    for (page, html) in pages(&site_of(&seeded::week())) {
+        for (open, body) in scripts(html) {
+            let data = open.contains("type=\"application/json\"");
+            assert!(data || (open.contains(" src=\"") && body.is_empty()), "`{page}`: <script{open}>");
+            if data {
+                serde_json::from_str::<Value>(body).unwrap_or_else(|error| panic!("`{page}`: {error}"));
+            }
+        }
+        // A handler would be an attribute of a real tag: what is quoted or escaped is text.
+        for tag in html.split('<').skip(1).filter_map(|rest| rest.split('>').next()) {
+            let outside_quotes: String = tag.split('"').step_by(2).collect();
+            assert!(!outside_quotes.contains(" on"), "`{page}`: <{tag}>");
+        }
+        assert!(!html.contains("javascript:"), "`{page}`");
+    }
+}
+
+#[test]
+fn hostile_names_are_text() {
+    let site = site_of(&seeded::week());
+    for (page, html) in pages(&site) {
+        for raw in ["<script>alert", "<img", "<i>llama", "<b>no", "<b>{"] {
+            assert!(!html.contains(raw), "`{page}` has `{raw}`");
+        }
+        assert!(!html.contains("60481729"), "`{page}` evaluated a name");
+    }
+    let index = text(&site, "index.html");
+    assert!(index.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
+    assert!(index.contains("غلاف العربية"));
+    assert!(index.contains("{{ 7777 * 7777 }}"));
+    assert!(index.contains(&"long-".repeat(40)));
+    let names: BTreeSet<_> = site.files().keys().filter(|path| path.starts_with("wrappers/")).collect();
+    assert_eq!(names.len(), seeded::week().wrappers.len());
+}
+
+#[test]
+fn figures_are_those_of_the_snapshot() {
+    let facts = seeded::week();
+    let site = site_of(&facts);
+    let wrapper = facts.wrapper("RouteLLM").expect("it is one of them");
+    let html = text(&site, &format!("wrappers/{}.html", wrapper.id.slug));
+    for (label, hours) in [("1H", 1), ("24H", 24), ("7D", 168)] {
+        let expected = serde_json::to_value(performance::performance(&facts, wrapper, hours)).expect("JSON");
+        assert_eq!(figures(html, "performance")[label], expected, "{label}");
+    }
+    let report = &snapshot(&facts);
+    let report = report.wrappers.iter().find(|report| report.summary.name == "RouteLLM").expect("reported");
+    let percentiles = latency::percentiles(&report.ranges[1]);
+    assert_eq!(figures(html, "percentiles")["24H"], serde_json::to_value(percentiles).expect("JSON"));
+    let bars = &figures(html, "distribution")[""]["data"][0]["y"];
+    let drawn: u64 = bars.as_array().expect("bars").iter().filter_map(Value::as_u64).sum();
+    assert_eq!(drawn, report.breakdown.total_operations);
+}
+
+#[test]
+fn a_few_wrappers_are_all_on_the_overview_s_charts() {
+    let mut facts = seeded::week();
+    facts.wrappers.truncate(4);
+    let site = site_of(&facts);
+    let index = text(&site, "index.html");
+    let expected = serde_json::to_value(performance::performance_all(&facts, 24)).expect("JSON");
+    assert_eq!(figures(index, "performance")["24H"], expected);
+    assert_eq!(figures(index, "health")[""], serde_json::to_value(health::health(&facts)).expect("JSON"));
+    assert!(!index.contains("busiest"));
+}
+
+#[test]
+fn of_many_wrappers_charts_show_the_busiest_and_say_so() {
+    let site = site_of(&seeded::week());
+    let index = text(&site, "index.html");
+    assert_eq!(figures(index, "performance")["24H"]["data"].as_array().map(Vec::len), Some(12));
+    assert!(index.contains("The 12 busiest of 13 wrappers"));
+}
+
+#[test]
+fn a_gap_is_null_and_nothing_is_not_zero() {
+    let facts = seeded::week();
+    let site = site_of(&facts);
+    let wrapper = facts.wrapper("RouteLLM").expect("it is one of them");
+    let html = text(&site, &format!("wrappers/{}.html", wrapper.id.slug));
+    // Nothing ever happens at nine.
+    let line = &figures(html, "performance")["7D"]["data"][0];
+    let at_nine = line["x"].as_array().expect("times").iter().zip(line["y"].as_array().expect("values"));
+    let at_nine: Vec<_> = at_nine.filter(|(x, _)| x.as_str().is_some_and(|x| x.contains("T09:"))).collect();
+    assert_eq!(at_nine.len(), 7);
+    assert!(at_nine.iter().all(|(_, y)| y.is_null()));
+    let quiet = &figures(text(&site, "index.html"), "health")[""];
+    let names = quiet["data"][0]["y"].as_array().expect("names");
+    let at = names.iter().position(|name| name == "Quiet").expect("it is among the busiest");
+    assert_eq!(quiet["data"][0]["x"][at], Value::Null);
+    assert_eq!(quiet["data"][0]["text"][at], "No data");
+}
+
+#[test]
+fn an_empty_site_says_what_to_do() {
+    let site = site_of(&seeded::empty());
+    assert!(text(&site, "index.html").contains("content/operations/"));
+    assert!(text(&site, "index.html").contains("No operations yet"));
+    for page in ["activity.html", "data-quality.html", "404.html"] {
+        assert!(text(&site, page).contains("</html>"), "`{page}`");
+    }
+    assert_eq!(text(&site, "live.json").trim(), "{\"live\":false}");
+}
+
+#[test]
+fn a_wrapper_s_page_changes_only_with_its_data() {
+    let facts = seeded::week();
+    // Within the minute, every window is the same.
+    let later = Facts { moment_ms: facts.moment_ms + 20_000, ..facts.clone() };
+    let (before, after) = (site_of(&facts), site_of(&later));
+    // What is happening at the very moment is dated by it.
+    let now = |report: &&WrapperReport| report.activity.iter().any(|event| event.at_ms == facts.moment_ms);
+    let settled: Vec<_> = snapshot(&facts).wrappers.into_iter().filter(|report| !now(&report)).collect();
+    assert!(settled.len() > facts.wrappers.len() / 2);
+    for report in settled {
+        let page = format!("wrappers/{}.html", report.summary.slug);
+        assert!(text(&before, &page) == text(&after, &page), "`{page}` differs");
+    }
+    assert!(text(&before, "index.html") != text(&after, "index.html"));
+}
+
+#[test]
+fn the_same_facts_are_the_same_bytes() {
+    assert!(site_of(&seeded::week()) == site_of(&seeded::week()));
+}
+
+#[test]
+fn data_quality_says_where_and_why() {
+    let site = site_of(&seeded::week());
+    let html = text(&site, "data-quality.html");
+    for wanted in ["Not JSON", ">17<", "expected `:` at column 12", "51,238", "no file matches"] {
+        assert!(html.contains(wanted), "`{wanted}`");
+    }
+}
+
+/// Writes the made-up site to the folder `DASH_WRITE_SITE` names, to be looked at.
+#[test]
+#[ignore = "for people: set `DASH_WRITE_SITE` to a folder and run it by name"]
+fn write_the_site() {
+    let folder = std::env::var_os("DASH_WRITE_SITE").expect("`DASH_WRITE_SITE` names a folder");
+    let facts = if std::env::var_os("DASH_EMPTY_SITE").is_some() { seeded::empty() } else { seeded::week() };
+    let folder = std::path::Path::new(&folder);
+    for (path, bytes) in site_of(&facts).files() {
+        let path = folder.join(path);
+        std::fs::create_dir_all(path.parent().expect("in the folder")).expect("a folder");
+        std::fs::write(path, bytes).expect("a file");
+    }
+    let at = dash::model::time::rfc3339(facts.moment_ms);
+    let script =
+        format!("window.dashSnapshot={{\"id\":\"0\",\"generated_at\":\"{at}\",\"last_data\":\"{at}\"}};\n");
+    std::fs::write(folder.join(PUBLISHED), script).expect("a file");
+}

@@ -1,0 +1,47 @@
+// Sets the page going, and brings newer content into it.
+"use strict";
+
+// Makes `#main` like `incoming` where they differ. What the reader did stays: order and search of tables,
+// opened details, focus, scroll; elements marked `data-keep` are the scripts' own.
+dash.morph = (incoming) => {
+  dash.tables.apply(incoming);
+  dash.time.show(incoming);
+  Idiomorph.morph(document.getElementById("main"), incoming, {
+    morphStyle: "innerHTML",
+    ignoreActiveValue: true,
+    callbacks: {
+      beforeNodeMorphed: (node) => !(node instanceof HTMLElement && "keep" in node.dataset),
+      beforeAttributeUpdated: (name, node) => !(name === "open" && node instanceof HTMLDetailsElement),
+    },
+  });
+};
+
+// After anything that the page shows has changed.
+dash.update = () => {
+  const main = document.getElementById("main");
+  dash.time.stamp(main, window.dashSnapshot);
+  dash.time.show(main);
+  dash.charts.update();
+};
+
+(() => {
+  const menu = document.getElementById("menu-button");
+  menu.addEventListener("click", () => {
+    menu.ariaExpanded = String(menu.ariaExpanded !== "true");
+  });
+
+  const colours = { auto: "as the system", light: "light", dark: "dark" };
+  const button = document.getElementById("theme-button");
+  const label = document.getElementById("theme-label");
+  const say = (choice) => {
+    button.title = label.textContent = `Colours: ${colours[choice]}`;
+  };
+  button.addEventListener("click", () => say(dash.theme.next()));
+  say(dash.theme.current());
+
+  dash.tables.start();
+  dash.charts.start();
+  dash.update();
+  setInterval(() => dash.time.show(document.getElementById("main")), 30000);
+  dash.live.start();
+})();

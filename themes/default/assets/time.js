@@ -1,0 +1,47 @@
+// Times beside how long ago that was. The page itself has them in full, in UTC.
+"use strict";
+
+dash.time = (() => {
+  const replaced = ".event-time time, .detail time, #wrapper-table time, #source-table time";
+
+  function full(date) {
+    return `${date.toISOString().slice(0, 16).replace("T", " ")} UTC`;
+  }
+
+  // In words, or nothing where the full time says it better.
+  function ago(date) {
+    const seconds = (Date.now() - date.getTime()) / 1000;
+    if (seconds < -60 || seconds > 14 * 86400) return null;
+    if (seconds < 60) return "just now";
+    if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+    if (seconds < 2 * 86400) return `${Math.floor(seconds / 3600)} h ago`;
+    return `${Math.floor(seconds / 86400)} days ago`;
+  }
+
+  // Shows times below `parent` as they are now.
+  function show(parent) {
+    for (const element of parent.querySelectorAll(replaced)) {
+      const date = new Date(element.dateTime);
+      element.title = full(date);
+      element.textContent = ago(date) ?? full(date);
+    }
+    for (const element of parent.querySelectorAll("[data-stamp] time")) {
+      const date = new Date(element.dateTime);
+      const words = ago(date);
+      element.textContent = words ? `${full(date)}, ${words}` : full(date);
+    }
+  }
+
+  // Puts the snapshot's own times where a page shows them.
+  function stamp(parent, snapshot) {
+    for (const element of parent.querySelectorAll("[data-stamp]")) {
+      const value = snapshot?.[element.dataset.stamp];
+      if (!value) continue;
+      const time = document.createElement("time");
+      time.dateTime = value;
+      element.replaceChildren(time);
+    }
+  }
+
+  return { show, stamp, full };
+})();
