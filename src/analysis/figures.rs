@@ -37,7 +37,7 @@ pub struct Figures {
 impl Figures {
     /// `fallback_credit`: how much of a success a fallback counts as, from `[health]`.
     pub fn of(bucket: &Bucket, fallback_credit: f64) -> Figures {
-        let [p50, p95, p99] = bucket.latency.quantiles([0.5, 0.95, 0.99]).map(|value| value.map(micro));
+        let [p50, p95, p99] = bucket.percentiles_ms([0.5, 0.95, 0.99]).map(|value| value.map(micro));
         Figures {
             total_operations: bucket.total(),
             success_count: bucket.success,

@@ -342,7 +342,7 @@ fn errors(window: &Bucket, settings: &HealthSettings) -> Factor {
 }
 
 fn latency(window: &Bucket, settings: &HealthSettings, target: f64) -> Factor {
-    let p95 = window.percentile_ms(0.95).unwrap_or(0.0);
+    let p95 = window.percentiles_ms([0.95])[0].unwrap_or(0.0);
     let (multiplier, limit) = if p95 > 2.0 * target {
         (settings.latency_factor_critical, 2.0 * target)
     } else if p95 > target {
@@ -415,6 +415,7 @@ mod tests {
         for _ in 0..10 {
             slow.latency.add(bin_of(1500.0));
         }
+        slow.duration_max_ns = 1_500_000_000;
         let settings = HealthSettings::default();
         let with = |target| health(&slow, &slow, &settings, target).score;
         assert_eq!(with(None), Some(1.0));

@@ -136,9 +136,10 @@ impl Bucket {
         (count > 0).then(|| self.duration_sum_ns as f64 / 1e6 / count as f64)
     }
 
-    /// Latency percentile in milliseconds, `q` in 0..=1; within 1 %.
-    pub fn percentile_ms(&self, q: f64) -> Option<f64> {
-        self.latency.quantile(q)
+    /// Latency percentiles in milliseconds, each `q` in 0..=1; within 1 %, and never above the longest.
+    pub fn percentiles_ms<const N: usize>(&self, qs: [f64; N]) -> [Option<f64>; N] {
+        let longest = self.duration_max_ns as f64 / 1e6;
+        self.latency.quantiles(qs).map(|value| value.map(|ms| ms.min(longest)))
     }
 
     /// Cost in the site's currency; `None` where no operation reported one.

@@ -119,7 +119,7 @@ fn bad_lines_are_counted_shown_and_cost_nothing_good() {
     }
     let folder = site(&lines);
     folder.write("content/operations/b.jsonl", b"\xff\xfe{\n".repeat(3));
-    folder.write("content/operations/long.jsonl", "x".repeat(10 << 20));
+    folder.write("content/operations/long.jsonl", "x".repeat(10 << 20) + "\n");
     folder.write("content/operations/empty.jsonl", "");
     let built = build(&folder);
     assert_eq!((built["operations"].as_u64(), total(&folder)), (Some(20), 20));
