@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use chrono::Utc;
@@ -55,8 +56,9 @@ pub fn run(arguments: &Serve, common: &Common, talk: &Talk) -> Result<()> {
     let daemon = if arguments.no_build {
         Daemon { output, settings, rebuild: None, watch: Vec::new() }
     } else {
+        let begun = Instant::now();
         let built = pipeline::build(&site.plan(), &talk.progress())?;
-        build::summary(&built, 0.0).iter().for_each(|line| talk.say(line));
+        build::summary(&built, begun.elapsed().as_secs_f64()).iter().for_each(|line| talk.say(line));
         let rebuild = move || pipeline::build(&site.plan(), &|_| {}).map(drop);
         Daemon { output, settings, rebuild: Some(Box::new(rebuild)), watch }
     };

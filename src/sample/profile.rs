@@ -115,7 +115,7 @@ impl Profile {
             weight: 0.5 + 1.5 * random.unit(),
             reports_starts: index % 5 == 3,
             overhead_ms: 40.0 + 200.0 * random.unit(),
-            failures: 0.0002 + 0.004 * random.unit() * random.unit(),
+            failures: 0.0003 + 0.03 * random.unit().powi(4),
             fallbacks: 0.002 + 0.03 * random.unit() * random.unit(),
             models: some(&mut random, 3, MODELS.len()).into_iter().map(|at| &MODELS[at]).collect(),
             types: some(&mut random, 2, TYPES.len()).into_iter().map(|at| TYPES[at]).collect(),
