@@ -120,7 +120,7 @@ fn read_doubled<'a>(doubled: &'a str, target: &Target, record: &mut RawRecord<'a
         &doubled[start..start + value.len()]
     };
     for &field in &target.below {
-        match inner.get(field) {
+        match *inner.get(field) {
             Raw::Text(value) => record.set(field, Raw::Text(place(value))),
             Raw::Literal(value) | Raw::Number(value, _) => record.set(field, json::classify(place(value))),
             Raw::Missing | Raw::Escaped(_) | Raw::Doubled(_) | Raw::Nested(_) => {}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::model::accumulator::Accumulator;
-use crate::model::operation::Record;
+use crate::model::operation::{Operation, Record};
 use crate::model::quality::ProblemKind;
 use crate::model::rollup::{Limits, Retention, Rollup};
 use crate::sources::Progress;
@@ -206,7 +206,7 @@ impl<'a> Folding<'a> {
             let mut raw = RawRecord::default();
             let end = match scanner.record(text, at, &mut raw) {
                 Some(end) if end - at <= self.max_line_bytes => {
-                    self.interpret(raw);
+                    self.interpret(&mut raw);
                     end
                 }
                 _ => {
@@ -263,38 +263,34 @@ impl<'a> Folding<'a> {
                 .fault(Fault { kind: ProblemKind::NotUtf8, reason: format!("not valid UTF-8: `{text}`") });
         };
         match parse(text, self.layout) {
-            Ok(raw) => self.interpret(raw),
+            Ok(mut raw) => self.interpret(&mut raw),
             Err(fault) => self.fault(fault),
         }
     }
 
-    fn interpret<'r>(&mut self, mut raw: RawRecord<'r>)
+    fn interpret<'r>(&mut self, raw: &mut RawRecord<'r>)
     where
         'a: 'r,
     {
         let layout: &'a Layout = self.layout;
-        layout.fill_defaults(&mut raw);
-        match interpret(&raw) {
-            Ok(record) => self.accept(record),
+        layout.fill_defaults(raw);
+        match interpret(raw) {
+            Ok(Record::Finished(operation)) => self.finished(&operation),
+            Ok(Record::Started(started)) => {
+                self.tally.started += 1;
+                self.events.start(started);
+            }
             Err(fault) => self.fault(fault),
         }
     }
 
-    fn accept(&mut self, record: Record) {
-        match record {
-            Record::Started(started) => {
-                self.tally.started += 1;
-                self.events.start(started);
-            }
-            Record::Finished(operation) => {
-                self.tally.operations += 1;
-                self.tally.last_end_ms = self.tally.last_end_ms.max(operation.end_ms);
-                if let Some(id) = &operation.id {
-                    self.events.end(&operation.wrapper, id);
-                }
-                self.accumulator.add(&operation);
-            }
+    fn finished(&mut self, operation: &Operation) {
+        self.tally.operations += 1;
+        self.tally.last_end_ms = self.tally.last_end_ms.max(operation.end_ms);
+        if let Some(id) = &operation.id {
+            self.events.end(&operation.wrapper, id);
         }
+        self.accumulator.add(operation);
     }
 
     fn too_long(&mut self) {

@@ -114,29 +114,44 @@ impl<'a> RawRecord<'a> {
         self.values[field as usize] = value;
     }
 
+    pub fn slot(&mut self, field: Field) -> &mut Raw<'a> {
+        &mut self.values[field as usize]
+    }
+
     pub fn fill(&mut self, field: Field, value: &'a str) {
-        if self.get(field) == Raw::Missing {
+        if *self.get(field) == Raw::Missing {
             self.set(field, Raw::Text(value));
         }
     }
 
-    pub fn get(&self, field: Field) -> Raw<'a> {
-        self.values[field as usize]
+    pub fn get(&self, field: Field) -> &Raw<'a> {
+        &self.values[field as usize]
     }
 
     fn text(&self, field: Field) -> Option<Cow<'a, str>> {
         self.get(field).text().filter(|text| !text.is_empty())
     }
 
+    /// A name that is safe to keep: bounded, and without control characters.
+    #[inline(always)]
+    fn name(&self, field: Field) -> Option<Cow<'a, str>> {
+        match *self.get(field) {
+            Raw::Text(text) if text.len() <= NAME_CHARS && printable(text.as_bytes()) => {
+                Some(Cow::Borrowed(text))
+            }
+            _ => self.text(field).map(cleaned),
+        }
+    }
+
     fn first(&self, fields: [Field; 2]) -> Field {
-        if self.get(fields[0]) == Raw::Missing { fields[1] } else { fields[0] }
+        if *self.get(fields[0]) == Raw::Missing { fields[1] } else { fields[0] }
     }
 }
 
 impl<'a> Raw<'a> {
     /// The value as text; `None` where there is none.
-    pub fn text(self) -> Option<Cow<'a, str>> {
-        match self {
+    pub fn text(&self) -> Option<Cow<'a, str>> {
+        match *self {
             Raw::Missing => None,
             Raw::Text(text) | Raw::Number(text, _) | Raw::Literal(text) | Raw::Nested(text) => {
                 Some(Cow::Borrowed(text))
@@ -149,13 +164,13 @@ impl<'a> Raw<'a> {
 
 /// The record that the values describe, or why they describe none.
 pub fn interpret<'a>(raw: &RawRecord<'a>) -> Result<Record<'a>, Fault> {
-    let wrapper = raw.text(Field::WrapperName).map(name).filter(|name| !name.trim().is_empty());
+    let wrapper = raw.name(Field::WrapperName).filter(|name| !name.trim_start().is_empty());
     let wrapper = wrapper.ok_or_else(|| bad_field("`wrapper_name` is missing or empty"))?;
     let times = times(raw)?;
-    let status = raw.text(Field::Status).map(|word| status(&word)).transpose()?;
-    let id = raw.text(Field::OperationId).map(name);
-    let operation_type = raw.text(Field::OperationType).map_or(Cow::Borrowed("default"), name);
-    let model = raw.text(Field::Model).map(name).unwrap_or_default();
+    let status = status(raw)?;
+    let id = raw.name(Field::OperationId);
+    let operation_type = raw.name(Field::OperationType).unwrap_or(Cow::Borrowed("default"));
+    let model = raw.name(Field::Model).unwrap_or_default();
     let Some(end_ms) = times.end_ms(status) else {
         if id.is_none() {
             return Err(bad_field("a `started` record needs an `operation_id`, which its end is matched by"));
@@ -203,17 +218,27 @@ const STATUS_WORDS: [(&str, Status); 10] = [
     ("canceled", Status::Ended(Outcome::Cancelled)),
 ];
 
-fn status(word: &str) -> Result<Status, Fault> {
-    if word == "success" {
-        return Ok(Status::Ended(Outcome::Success));
+#[inline(always)]
+fn status(raw: &RawRecord) -> Result<Option<Status>, Fault> {
+    match raw.get(Field::Status) {
+        Raw::Missing => return Ok(None),
+        Raw::Text("success") => return Ok(Some(Status::Ended(Outcome::Success))),
+        _ => {}
     }
+    other_status(raw)
+}
+
+#[inline(never)]
+fn other_status(raw: &RawRecord) -> Result<Option<Status>, Fault> {
+    let Some(word) = raw.text(Field::Status) else { return Ok(None) };
     let known = STATUS_WORDS.iter().find(|(known, _)| word.trim().eq_ignore_ascii_case(known));
-    known.map(|(_, status)| *status).ok_or_else(|| {
+    known.map(|(_, status)| Some(*status)).ok_or_else(|| {
         let accepted = "`started`, `success`, `error`, `fallback`, `timeout` or `cancelled`";
-        bad_field(format!("`status` is `{}`; write {accepted}", excerpt(word)))
+        bad_field(format!("`status` is `{}`; write {accepted}", excerpt(&word)))
     })
 }
 
+#[inline(always)]
 fn outcome(raw: &RawRecord, status: Option<Status>) -> Result<Outcome, Fault> {
     let success = flag(raw, Field::Success)?;
     let fell_back = flag(raw, Field::FallbackUsed)?.unwrap_or(false);
@@ -238,6 +263,7 @@ struct Times {
     duration_ns: Option<u64>,
 }
 
+#[inline(always)]
 fn times(raw: &RawRecord) -> Result<Times, Fault> {
     let start_ns = time(raw, Field::StartTime)?;
     let mut end_ns = time(raw, Field::EndTime)?;
@@ -278,6 +304,7 @@ fn to_ms(ns: Option<i64>) -> i64 {
     ns.expect("a record without any time was refused").div_euclid(1_000_000)
 }
 
+#[inline(always)]
 fn time(raw: &RawRecord, field: Field) -> Result<Option<i64>, Fault> {
     let read = match raw.get(field) {
         Raw::Missing => return Ok(None),
@@ -285,20 +312,27 @@ fn time(raw: &RawRecord, field: Field) -> Result<Option<i64>, Fault> {
         Raw::Number(_, number) => timestamp::epoch(number.scaled(9)),
         other => timestamp::parse(&other.text().unwrap_or_default()),
     };
-    read.map(Some).map_err(|why| {
-        let (name, text) = (native_name(field), excerpt(&raw.text(field).unwrap_or_default()));
-        match why {
-            BadTime::NotATime => {
-                bad_field(format!("`{name}` is `{text}`; write RFC 3339 or a number since the epoch"))
-            }
-            BadTime::Implausible => Fault {
-                kind: ProblemKind::ImplausibleTime,
-                reason: format!("`{name}` is `{text}`, which is before 2000 or after 2099"),
-            },
-        }
-    })
+    match read {
+        Ok(ns) => Ok(Some(ns)),
+        Err(why) => Err(bad_time(raw, field, why)),
+    }
 }
 
+#[cold]
+fn bad_time(raw: &RawRecord, field: Field, why: BadTime) -> Fault {
+    let (name, text) = (native_name(field), excerpt(&raw.text(field).unwrap_or_default()));
+    match why {
+        BadTime::NotATime => {
+            bad_field(format!("`{name}` is `{text}`; write RFC 3339 or a number since the epoch"))
+        }
+        BadTime::Implausible => Fault {
+            kind: ProblemKind::ImplausibleTime,
+            reason: format!("`{name}` is `{text}`, which is before 2000 or after 2099"),
+        },
+    }
+}
+
+#[inline(always)]
 fn tokens(raw: &RawRecord) -> Result<Tokens, Fault> {
     let count = |field| Ok(amount(raw, field, 0)?.map(saturated));
     let prompt = count(Field::PromptTokens)?;
@@ -315,12 +349,18 @@ fn tokens(raw: &RawRecord) -> Result<Tokens, Fault> {
 }
 
 /// A number that is not negative, times 10^`scale`.
+#[inline(always)]
 fn amount(raw: &RawRecord, field: Field, scale: usize) -> Result<Option<i128>, Fault> {
     match raw.get(field) {
         Raw::Missing => return Ok(None),
         Raw::Number(_, number) if !number.negative => return Ok(Some(number.scaled(scale))),
         _ => {}
     }
+    unusual_amount(raw, field, scale)
+}
+
+#[cold]
+fn unusual_amount(raw: &RawRecord, field: Field, scale: usize) -> Result<Option<i128>, Fault> {
     let Some(text) = raw.text(field) else { return Ok(None) };
     let why = match scaled(&text, scale) {
         Ok(value) if value >= 0 => return Ok(Some(value)),
@@ -335,6 +375,7 @@ fn saturated(value: i128) -> u64 {
     u64::try_from(value).unwrap_or(u64::MAX)
 }
 
+#[inline(always)]
 fn flag(raw: &RawRecord, field: Field) -> Result<Option<bool>, Fault> {
     match raw.get(field) {
         Raw::Missing => return Ok(None),
@@ -342,6 +383,11 @@ fn flag(raw: &RawRecord, field: Field) -> Result<Option<bool>, Fault> {
         Raw::Literal("false") => return Ok(Some(false)),
         _ => {}
     }
+    other_flag(raw, field)
+}
+
+#[inline(never)]
+fn other_flag(raw: &RawRecord, field: Field) -> Result<Option<bool>, Fault> {
     let Some(text) = raw.text(field) else { return Ok(None) };
     match text.trim() {
         "true" | "True" | "TRUE" | "1" => Ok(Some(true)),
@@ -354,12 +400,11 @@ fn flag(raw: &RawRecord, field: Field) -> Result<Option<bool>, Fault> {
     }
 }
 
-/// A name that is safe to keep: bounded, and without control characters.
-fn name(text: Cow<str>) -> Cow<str> {
-    if text.len() <= NAME_CHARS && printable(text.as_bytes()) {
-        return text;
+fn cleaned(text: Cow<str>) -> Cow<str> {
+    if text.chars().any(char::is_control) || text.len() > NAME_CHARS {
+        return Cow::Owned(shorten(&text.replace(char::is_control, "\u{fffd}"), NAME_CHARS));
     }
-    Cow::Owned(shorten(&text.replace(char::is_control, "\u{fffd}"), NAME_CHARS))
+    text
 }
 
 fn native_name(field: Field) -> &'static str {
