@@ -6,11 +6,12 @@ use anyhow::{Context, Result};
 
 use crate::analysis::facts::{Facts, Settings, WrapperFacts};
 use crate::analysis::snapshot::{BREAKDOWN_HOURS, Snapshot, snapshot};
-use crate::analysis::window::MAX_HOURS;
+use crate::analysis::window::{MAX_HOURS, Window};
+use crate::model::parallel;
 use crate::model::quality::{FileState, SourceState};
 use crate::model::time::{hour_of, rfc3339};
 use crate::publish::manifest::SourceEntry;
-use crate::publish::{Published, Stamp, publish};
+use crate::publish::{Published, Stamp, publish, sha256, standing};
 use crate::report::site::Site;
 use crate::report::{SiteSettings, Theme, dataset, datasets, render};
 use crate::sources::discover::{Discovery, discover};
@@ -52,12 +53,20 @@ pub struct Built {
 pub fn build(plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Built> {
     let mut store = Store::open(plan.root)?;
     let read = read(plan, &mut store, progress)?;
+    let (bytes, records, skipped) = (read.bytes, read.records, read.skipped);
+    let theme = Theme::embedded().context("loading the theme")?;
+    let inputs = inputs(plan, &theme, &read.sources)?;
+    if !read.news
+        && let Some(manifest) = standing(plan.output, &inputs)?
+    {
+        let wrappers = store.wrappers()?.len();
+        return Ok(Built { bytes, records, skipped, wrappers, published: Published::unchanged(manifest) });
+    }
     let facts = facts(plan, &store, read.sources)?;
     let snapshot = snapshot(&facts);
-    let site = site(&snapshot, plan.site)?;
-    let published = publish(&site, plan.output, &stamp(&snapshot))?;
-    let wrappers = facts.wrappers.len();
-    Ok(Built { bytes: read.bytes, records: read.records, skipped: read.skipped, wrappers, published })
+    let site = site(&snapshot, &theme, plan.site)?;
+    let published = publish(&site, plan.output, &stamp(&snapshot, inputs))?;
+    Ok(Built { bytes, records, skipped, wrappers: facts.wrappers.len(), published })
 }
 
 /// Reads what is new into the store, and tells what is known at the plan's moment.
@@ -87,6 +96,8 @@ pub fn check(plan: &Plan) -> Result<Vec<SourceState>> {
 /// Reading and accounting for what was read.
 struct Gathered {
     sources: Vec<SourceState>,
+    /// Whether anything differs from the last reading.
+    news: bool,
     bytes: u64,
     records: u64,
     skipped: u64,
@@ -94,22 +105,26 @@ struct Gathered {
 
 fn read(plan: &Plan, store: &mut Store, progress: &(dyn Fn(Progress) + Sync)) -> Result<Gathered> {
     let (retention, limits) = (plan.store.retention(plan.moment_ms), plan.store.limits());
+    let in_flight = store.in_flight()?;
     let read = sources::read(&sources::Reading {
         root: plan.root,
         sources: plan.sources,
         ledger: &store.files()?,
-        in_flight: &store.in_flight()?,
+        in_flight: &in_flight,
         retention,
         limits,
         max_line_bytes: plan.store.max_line_bytes,
         now_ms: plan.moment_ms,
-        threads: std::thread::available_parallelism().map_or(1, usize::from),
+        threads: parallel::threads(),
         progress,
     });
-    let reading = Reading { rollup: read.rollup, files: read.files, in_flight: read.in_flight };
-    store.apply(&reading, &retention, &limits)?;
+    let news = !read.rollup.is_empty() || !read.files.is_empty() || read.in_flight != in_flight;
+    if news {
+        let reading = Reading { rollup: read.rollup, files: read.files, in_flight: read.in_flight };
+        store.apply(&reading, &retention, &limits)?;
+    }
     let (sources, bytes) = (read.sources, read.bytes);
-    Ok(Gathered { sources, bytes, records: read.records, skipped: read.skipped })
+    Ok(Gathered { sources, news, bytes, records: read.records, skipped: read.skipped })
 }
 
 fn facts(plan: &Plan, store: &Store, sources: Vec<SourceState>) -> Result<Facts> {
@@ -120,30 +135,35 @@ fn facts(plan: &Plan, store: &Store, sources: Vec<SourceState>) -> Result<Facts>
         first_series_hour: hour - i64::from(BREAKDOWN_HOURS),
         first_note_day: (hour - i64::from(BREAKDOWN_HOURS)) / 24,
     };
-    let wrappers = store.wrappers()?.into_iter().map(|id| {
-        let history = store.history(&id, &span)?.into();
-        Ok(WrapperFacts { id, history })
-    });
+    let ids = store.wrappers()?;
+    let histories = store.histories(&ids, &span)?;
+    let wrappers = ids.into_iter().zip(histories);
     let has_news = |file: &FileState| file.present && !file.problems.is_empty();
     Ok(Facts {
         moment_ms: plan.moment_ms,
         settings: plan.analysis.clone(),
-        wrappers: wrappers.collect::<Result<_>>()?,
+        wrappers: wrappers.map(|(id, history)| WrapperFacts { id, history: history.into() }).collect(),
         in_flight: store.in_flight()?,
         sources,
         files: store.files()?.into_iter().filter(has_news).collect(),
     })
 }
 
-fn site(snapshot: &Snapshot, settings: &SiteSettings) -> Result<Site> {
-    let theme = Theme::embedded().context("loading the theme")?;
-    let mut site = render(snapshot, &theme, settings).context("rendering the pages")?;
+/// What the site is made of besides the operations; see [`crate::publish::manifest::Manifest::inputs`].
+fn inputs(plan: &Plan, theme: &Theme, sources: &[SourceState]) -> Result<String> {
+    let minute = Window::last_minutes(plan.moment_ms, 0).to;
+    let inputs = (env!("CARGO_PKG_VERSION"), minute, plan.analysis, plan.site, theme.fingerprint(), sources);
+    Ok(sha256(&serde_json::to_vec(&inputs)?))
+}
+
+fn site(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Result<Site> {
+    let mut site = render(snapshot, theme, settings).context("rendering the pages")?;
     dataset::add(&mut site, snapshot.facts, &settings.title, &settings.currency)?;
     datasets::add(&mut site, snapshot.facts)?;
     Ok(site)
 }
 
-fn stamp(snapshot: &Snapshot) -> Stamp {
+fn stamp(snapshot: &Snapshot, inputs: String) -> Stamp {
     let sources = snapshot.facts.sources.iter().map(|source| SourceEntry {
         name: source.name.clone(),
         operations: source.operations,
@@ -154,5 +174,6 @@ fn stamp(snapshot: &Snapshot) -> Stamp {
         moment_ms: snapshot.facts.moment_ms,
         last_data_ms: snapshot.system.last_data_ms,
         sources: sources.collect(),
+        inputs,
     }
 }

@@ -12,6 +12,7 @@ use crate::analysis::window::{Window, step_minutes};
 use crate::model::bucket::Bucket;
 use crate::model::history::{WrapperId, merged, slice};
 use crate::model::notes::Sample;
+use crate::model::parallel;
 use crate::model::rollup::InFlight;
 use crate::model::time::{DAY_MS, HOUR_MS};
 
@@ -121,7 +122,7 @@ pub struct Snapshot<'a> {
 pub fn snapshot(facts: &Facts) -> Snapshot<'_> {
     let minutes = i64::from(facts.settings.health.window_minutes);
     let window = Window::last_minutes(facts.moment_ms, minutes);
-    let wrappers: Vec<_> = facts.wrappers.iter().map(|wrapper| report(facts, wrapper, window)).collect();
+    let wrappers = parallel::map(&facts.wrappers, |wrapper| report(facts, wrapper, window));
     let system = system(facts, window, wrappers.iter().map(|wrapper| &wrapper.summary));
     let activity = feed(wrappers.iter().flat_map(|wrapper| wrapper.activity.iter().cloned()).collect());
     Snapshot { facts, window, system, wrappers, activity }

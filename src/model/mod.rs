@@ -17,3 +17,4 @@ pub mod quality;
 pub mod rollup;
 pub mod sketch;
 pub mod time;
+pub mod parallel;

@@ -37,7 +37,7 @@ pub fn value_of(bin: i16) -> f64 {
     if bin == ZERO_BIN {
         return 0.0;
     }
-    2.0 * GAMMA.powi(i32::from(bin)) / (GAMMA + 1.0)
+    2.0 * (f64::from(bin) / PER_LN_GAMMA).exp() / (GAMMA + 1.0)
 }
 
 /// Counts by logarithmic bin, sorted by bin, without empty ones.

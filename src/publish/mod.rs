@@ -14,6 +14,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
+use crate::model::parallel;
 use crate::model::time::rfc3339;
 use crate::publish::manifest::{FileEntry, MANIFEST, Manifest, SourceEntry};
 use crate::report::site::Site;
@@ -28,6 +29,8 @@ pub struct Stamp {
     /// End of the newest operation.
     pub last_data_ms: Option<i64>,
     pub sources: Vec<SourceEntry>,
+    /// See [`Manifest::inputs`].
+    pub inputs: String,
 }
 
 /// What publishing did.
@@ -37,6 +40,22 @@ pub struct Published {
     /// Files written, of how many in the site.
     pub written: usize,
     pub removed: usize,
+}
+
+impl Published {
+    /// Nothing had to be done.
+    pub fn unchanged(manifest: Manifest) -> Published {
+        Published { manifest, written: 0, removed: 0 }
+    }
+}
+
+/// The snapshot that stands in `output`, if it was made of the same inputs and all of its files are there.
+pub fn standing(output: &Path, inputs: &str) -> Result<Option<Manifest>> {
+    let whole = |manifest: &Manifest| {
+        let files = || manifest.files.iter().all(|(path, entry)| on_disk(output, path, entry.size));
+        manifest.inputs == inputs && !output.join(JOURNAL).exists() && files()
+    };
+    Ok(manifest::read(output)?.filter(whole))
 }
 
 /// Writes a site to `output`, which is created where it is missing.
@@ -54,8 +73,10 @@ pub fn publish(site: &Site, output: &Path, stamp: &Stamp) -> Result<Published> {
     let known = |path: &str| before.as_ref().and_then(|before| before.files.get(path));
     let mut files = BTreeMap::new();
     let mut dirty = Vec::new();
-    for (path, bytes) in site.files() {
-        let entry = FileEntry { size: bytes.len() as u64, sha256: sha256(bytes) };
+    let content: Vec<_> = site.files().iter().collect();
+    let hashes = parallel::map(&content, |(_, bytes)| sha256(bytes));
+    for ((path, bytes), sha256) in content.into_iter().zip(hashes) {
+        let entry = FileEntry { size: bytes.len() as u64, sha256 };
         let stands =
             known(path) == Some(&entry) && !broken.contains(path) && on_disk(output, path, entry.size);
         if !stands {
@@ -128,6 +149,7 @@ fn manifest(stamp: &Stamp, files: BTreeMap<String, FileEntry>, before: Option<&M
         previous: before.map(|before| before.id.clone()),
         changed: pages,
         sources: stamp.sources.clone(),
+        inputs: stamp.inputs.clone(),
         files,
     }
 }

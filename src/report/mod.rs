@@ -101,6 +101,18 @@ impl Theme {
         Ok(Theme { tera, assets })
     }
 
+    /// Changes with every template and asset.
+    pub fn fingerprint(&self) -> String {
+        let mut hasher = Sha256::new();
+        for (name, text) in embedded::TEMPLATES {
+            hasher.update(name);
+            hasher.update(text);
+        }
+        // An asset's path carries its hash.
+        self.assets.iter().for_each(|(path, _)| hasher.update(path));
+        format!("{:x}", hasher.finalize())
+    }
+
     fn page(&self, template: &str, frame: &Frame, view: Context) -> Result<String> {
         let mut context = Context::from_serialize(frame).context("describing the site to its templates")?;
         context.extend(view);

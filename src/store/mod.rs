@@ -11,7 +11,7 @@ pub mod settings;
 
 use std::collections::BTreeMap;
 use std::fs::{self, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 
 use crate::model::history::{History, WrapperId};
 use crate::model::notes::OTHER;
+use crate::model::parallel;
 use crate::model::quality::FileState;
 use crate::model::rollup::{InFlight, Limits, Retention, Rollup, WrapperRollup};
 use crate::store::chunks::Span;
@@ -31,6 +32,7 @@ pub const FOLDER: &str = ".dash";
 #[derive(Debug)]
 pub struct Store {
     connection: Connection,
+    path: PathBuf,
     _lock: fs::File,
 }
 
@@ -71,7 +73,7 @@ impl Store {
                 path.display()
             )
         })?;
-        Ok(Store { connection, _lock: lock })
+        Ok(Store { connection, path, _lock: lock })
     }
 
     /// The ledger: every file that was ever read.
@@ -96,17 +98,15 @@ impl Store {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// What is kept of one wrapper in a span.
-    pub fn history(&self, wrapper: &WrapperId, span: &Span) -> Result<History> {
-        let (id, first_end_ms) = self.connection.query_row(
-            "SELECT id, first_end_ms FROM wrapper WHERE name = ?1",
-            [&wrapper.name],
-            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)),
-        )?;
-        let mut history = History { first_end_ms, ..History::default() };
-        chunks::load(&self.connection, id, span, &mut history)
-            .with_context(|| format!("reading the buckets of `{}`", wrapper.name))?;
-        Ok(history)
+    /// What is kept of some wrappers in a span, in their order; read on all cores.
+    pub fn histories(&self, wrappers: &[WrapperId], span: &Span) -> Result<Vec<History>> {
+        let path = &self.path;
+        let reader = || schema::open_to_read(path);
+        let read = |reader: &mut Result<Connection>, wrapper: &WrapperId| match reader {
+            Ok(connection) => history(connection, wrapper, span),
+            Err(error) => bail!("opening the store `{}` to read: {error:#}", path.display()),
+        };
+        parallel::map_with(wrappers, reader, read).into_iter().collect()
     }
 
     /// Adds a reading and drops what has outlived its retention, all or nothing.
@@ -130,6 +130,15 @@ impl Store {
         chunks::prune(&transaction, retention)?;
         transaction.commit().context("committing to the store")
     }
+}
+
+fn history(connection: &Connection, wrapper: &WrapperId, span: &Span) -> Result<History> {
+    let mut find = connection.prepare_cached("SELECT id, first_end_ms FROM wrapper WHERE name = ?1")?;
+    let (id, first_end_ms) = find.query_row([&wrapper.name], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut history = History { first_end_ms, ..History::default() };
+    chunks::load(connection, id, span, &mut history)
+        .with_context(|| format!("reading the buckets of `{}`", wrapper.name))?;
+    Ok(history)
 }
 
 /// The wrapper's row, made where it is new. Beyond the limit, new names go to [`OTHER`].

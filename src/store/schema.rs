@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
 /// Kept in SQLite's `user_version`.
 const VERSION: i64 = 1;
@@ -58,4 +58,9 @@ pub fn open(path: &Path) -> Result<Connection> {
         newer => bail!("it has version {newer}, this dash knows {VERSION}; use the dash that wrote it"),
     }
     Ok(connection)
+}
+
+/// A further connection to a store that is open already, for reading beside it.
+pub fn open_to_read(path: &Path) -> Result<Connection> {
+    Ok(Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?)
 }

@@ -34,10 +34,14 @@ fn totals(store: &Store) -> Vec<(String, u64, u64, u64)> {
     let sum = |level: &[(i64, crate::model::bucket::Bucket)]| level.iter().map(|(_, b)| b.total()).sum();
     let wrappers = store.wrappers().expect("the store answers");
     let row = |id: WrapperId| {
-        let history = store.history(&id, &ALL).expect("the store answers");
+        let history = history(store, &id);
         (id.name, sum(&history.minutes), sum(&history.hours), sum(&history.days))
     };
     wrappers.into_iter().map(row).collect()
+}
+
+fn history(store: &Store, id: &WrapperId) -> History {
+    store.histories(std::slice::from_ref(id), &ALL).expect("the store answers").remove(0)
 }
 
 #[test]
@@ -50,8 +54,7 @@ fn readings_add_up_at_every_level_across_openings() {
     }
     let store = Store::open(folder.path()).expect("the store opens");
     assert_eq!(totals(&store), [("a".to_owned(), 6, 6, 1)]);
-    let history =
-        store.history(&store.wrappers().expect("the store answers")[0], &ALL).expect("it has a history");
+    let history = history(&store, &store.wrappers().expect("the store answers")[0]);
     assert_eq!(history.minutes.len(), 5);
     // Days are loaded from the newest chunk only.
     assert_eq!(history.days.iter().map(|day| day.0).collect::<Vec<_>>(), [40]);
@@ -68,8 +71,7 @@ fn beyond_the_limits_is_other_and_nothing_is_lost() {
     let totals = totals(&store);
     assert_eq!(totals.iter().map(|row| row.0.as_str()).collect::<Vec<_>>(), ["a", "b", "c", "other"]);
     assert_eq!(totals.iter().map(|row| row.2).sum::<u64>(), 25);
-    let history =
-        store.history(&store.wrappers().expect("the store answers")[0], &ALL).expect("it has a history");
+    let history = history(&store, &store.wrappers().expect("the store answers")[0]);
     let models: Vec<_> = history.series.keys().map(|name| name.model.as_str()).collect();
     assert_eq!(models, ["a", "b", "other"]);
 }

@@ -1,0 +1,58 @@
+//! The same work on many values, on all cores.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+
+/// How many threads a build uses.
+pub fn threads() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// `items` mapped by `work`, in their order. Each thread makes itself a `tool` first: a connection, a buffer.
+pub fn map_with<T: Sync, Tool, R: Send>(
+    items: &[T],
+    tool: impl Fn() -> Tool + Sync,
+    work: impl Fn(&mut Tool, &T) -> R + Sync,
+) -> Vec<R> {
+    let threads = threads().min(items.len());
+    if threads <= 1 {
+        let mut tool = tool();
+        return items.iter().map(|item| work(&mut tool, item)).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let (sender, results) = mpsc::channel();
+    thread::scope(|scope| {
+        for sender in vec![sender; threads] {
+            scope.spawn(|| {
+                let (sender, mut tool) = (sender, tool());
+                while let Some((at, item)) = {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    items.get(at).map(|item| (at, item))
+                } {
+                    sender.send((at, work(&mut tool, item))).expect("the receiver outlives the scope");
+                }
+            });
+        }
+    });
+    let mut results: Vec<_> = results.into_iter().collect();
+    results.sort_by_key(|(at, _)| *at);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// As [`map_with`], for work that needs no tool.
+pub fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    map_with(items, || (), |(), item| work(item))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_come_in_the_order_of_their_items() {
+        let items: Vec<u64> = (0..1000).collect();
+        assert_eq!(map(&items, |item| item * 2), items.iter().map(|item| item * 2).collect::<Vec<_>>());
+        assert!(map(&items[..0], |item| *item).is_empty());
+    }
+}
