@@ -74,19 +74,20 @@ pub fn rebuild(watched: Vec<PathBuf>, output: &Path, mut build: Rebuild, stop: &
     let mut folders = Folders::new(watched, RecursiveMode::Recursive, concern);
     let mut trouble = Trouble::default();
     let mut seen = folders.fingerprint();
-    let mut built = Instant::now();
+    // What changed between the build before the daemon and this moment, nobody has seen.
+    let mut due = Instant::now() + SOURCES_POLL;
     while !*stop.borrow() {
-        let due = TICK.saturating_sub(built.elapsed());
-        if folders.wait(due.min(SOURCES_POLL)) {
+        if folders.wait(due.saturating_duration_since(Instant::now()).min(SOURCES_POLL)) {
             folders.settle();
         }
         folders.arm();
         let now = folders.fingerprint();
-        if (now == seen && built.elapsed() < TICK) || *stop.borrow() {
+        if (now == seen && Instant::now() < due) || *stop.borrow() {
             continue;
         }
         seen = now;
-        built = Instant::now();
+        let built = Instant::now();
+        due = built + TICK;
         match catch_unwind(AssertUnwindSafe(&mut build)) {
             Ok(Ok(())) => trouble.over("building the site"),
             Ok(Err(error)) => trouble.met(&format!("the last site stands: {error:#}")),

@@ -4,6 +4,7 @@ mod cli;
 mod golden;
 mod report;
 mod seeded;
+mod serve;
 mod sources;
 mod tidy;
 mod tools;

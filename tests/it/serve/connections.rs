@@ -1,0 +1,159 @@
+//! Listening, stopping, and following what others build.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use dash::serve::{Daemon, Rebuild, ServeSettings, bind, serve};
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+
+use super::{LIMIT, Server, site};
+
+#[tokio::test]
+async fn a_port_in_use_is_an_error_that_says_what_to_do() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("bound");
+    let settings = ServeSettings { bind: address, ..ServeSettings::default() };
+    let error = bind(&settings).await.expect_err("it is taken").to_string();
+    assert!(error.contains(&format!("port {} is in use", address.port())), "{error}");
+    assert!(error.contains("--bind 127.0.0.1:0"), "{error}");
+}
+
+#[tokio::test]
+async fn an_empty_folder_is_an_error_that_says_what_to_do() {
+    let output = tempfile::tempdir().expect("a temporary folder");
+    let settings = ServeSettings { bind: "127.0.0.1:0".parse().expect("valid"), ..Default::default() };
+    let daemon = Daemon { output: output.path().to_owned(), settings, rebuild: None, watch: Vec::new() };
+    let error = serve(daemon, std::future::pending()).await.expect_err("there is nothing to serve");
+    assert!(error.to_string().contains("run `dash build` first"), "{error:#}");
+}
+
+#[tokio::test]
+async fn others_are_kept_out_until_they_are_let_in() {
+    let settings = ServeSettings { bind: "0.0.0.0:0".parse().expect("valid"), ..Default::default() };
+    let error = bind(&settings).await.expect_err("it is open to all").to_string();
+    assert!(error.contains("public = true"), "{error}");
+    assert!(bind(&ServeSettings { public: true, ..settings }).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_half_published_site_leaves_the_last_one_standing() {
+    let server = Server::start().await;
+    let output = &server.output();
+    let before = server.get("/").await;
+    let page = fs::read(output.join("index.html")).expect("published");
+
+    // As a copy by rsync may arrive: the manifest first.
+    let elsewhere = tempfile::tempdir().expect("a temporary folder");
+    let id = site::publish(elsewhere.path(), 3);
+    fs::copy(elsewhere.path().join("snapshot.json"), output.join("snapshot.json")).expect("writable");
+    let deadline = Instant::now() + Duration::from_millis(1500);
+    while Instant::now() < deadline {
+        let now = server.get("/").await;
+        assert_eq!((now.status, &now.body), (200, &before.body));
+        assert_eq!(now.body, page);
+    }
+    let manifest = dash::publish::manifest::read(elsewhere.path()).expect("read").expect("published");
+    for path in manifest.files.keys() {
+        fs::copy(elsewhere.path().join(path), output.join(path)).expect("writable");
+    }
+    server.until("/health", |answer| answer.json()["snapshot"] == json!(id)).await;
+    assert_ne!(server.get("/").await.body, before.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_output_folder_made_again_is_followed() {
+    let server = Server::start().await;
+    let output = &server.output();
+    fs::remove_dir_all(output).expect("ours");
+    let id = site::publish(output, 5);
+    server.until("/health", |answer| answer.json()["snapshot"] == json!(id)).await;
+    let id = server.publish(6);
+    server.until("/health", |answer| answer.json()["snapshot"] == json!(id)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_the_sources_rebuilds_the_site_and_errors_do_not_end_it() {
+    let rounds = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&rounds);
+    let build = |output: PathBuf| -> Option<Rebuild> {
+        Some(Box::new(move || {
+            match count.fetch_add(1, Ordering::SeqCst) + 1 {
+                1 => anyhow::bail!("a template does not parse"),
+                2 => panic!("a bug"),
+                round => site::publish(&output, round),
+            };
+            Ok(())
+        }))
+    };
+    let server = Server::with(|_| {}, build).await;
+    let logs = server.home.path().join("logs");
+    // The first build comes by itself; those after it, because a log was made and written to.
+    for round in 1..=3 {
+        let built = async {
+            while rounds.load(Ordering::SeqCst) < round {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(LIMIT, built).await.expect("a change is noticed");
+        assert_eq!(server.get("/about").await.status, 200);
+        if round < 3 {
+            fs::create_dir_all(&logs).expect("writable");
+            fs::write(logs.join("a.jsonl"), "x".repeat(round as usize)).expect("writable");
+        }
+    }
+    server.until("/health", |answer| answer.json()["timestamp"] == "2026-09-21T14:16:20.500Z").await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(rounds.load(Ordering::SeqCst), 3, "publishing is no change of the sources");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopping_takes_leave_of_everyone_in_time() {
+    let server = Server::start().await;
+    let mut idle = TcpStream::connect(server.address).await.expect("it listens");
+    idle.write_all(b"GET /about HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("it reads");
+    let mut start = [0; 12];
+    idle.read_exact(&mut start).await.expect("an answer");
+    assert_eq!(&start, b"HTTP/1.1 200");
+    let address = format!("ws://{}/ws", server.address);
+    let stream = TcpStream::connect(server.address).await.expect("it listens");
+    let (mut socket, _) = tokio_tungstenite::client_async(address, stream).await.expect("it upgrades");
+
+    let stopping = Instant::now();
+    server.stop.send(()).expect("it runs");
+    let close = async {
+        use futures_util::StreamExt;
+        loop {
+            match socket.next().await {
+                Some(Ok(tokio_tungstenite::tungstenite::Message::Close(frame))) => return frame,
+                Some(Ok(_)) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    let frame = timeout(LIMIT, close).await.expect("a goodbye").expect("with its reason");
+    assert_eq!(u16::from(frame.code), 1001);
+    timeout(Duration::from_secs(6), server.task)
+        .await
+        .expect("in time")
+        .expect("no panic")
+        .expect("no error");
+    assert!(stopping.elapsed() < Duration::from_secs(5));
+    assert!(TcpStream::connect(server.address).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_never_finishes_its_head_is_given_up() {
+    let server = Server::start().await;
+    let mut slow = TcpStream::connect(server.address).await.expect("it listens");
+    slow.write_all(b"GET / HTTP/1.1\r\nx-slow: ").await.expect("it reads");
+    let mut rest = Vec::new();
+    let end = timeout(Duration::from_secs(15), slow.read_to_end(&mut rest)).await;
+    assert!(end.is_ok(), "still connected");
+}

@@ -1,0 +1,166 @@
+//! Published files: what is served, how, and above all what is not.
+
+use std::fs;
+
+use super::Server;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_are_found_under_clean_addresses() {
+    let server = Server::start().await;
+    let table = [
+        ("/about", "about"),
+        ("/about.html", "about"),
+        ("/archive/", "archive"),
+        ("/archive/index.html", "archive"),
+        ("/feeds/%C3%BC%20b.txt", "umlaut"),
+        ("/about?query=ignored", "about"),
+    ];
+    for (target, body) in table {
+        let answer = server.get(target).await;
+        assert_eq!((answer.status, answer.text()), (200, body), "{target}");
+    }
+    assert!(server.get("/").await.text().starts_with("<!doctype html>"));
+    let folder = server.get("/archive").await;
+    assert_eq!((folder.status, folder.header("location")), (308, "./archive/"));
+    let nothing = server.get("/nothing").await;
+    assert_eq!((nothing.status, nothing.text()), (404, "nothing here, styled"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_response_carries_the_security_headers() {
+    let server = Server::start().await;
+    for target in ["/", "/nothing", "/api/system/health", "/api/nothing", "/ws", "/assets/app.0123abcd.js"] {
+        let answer = server.get(target).await;
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{target}");
+        assert!(
+            answer.header("content-security-policy").starts_with("default-src 'self'; script-src 'self';")
+        );
+        assert!(!answer.header("referrer-policy").is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_sent_once_and_compressed() {
+    let server = Server::start().await;
+    let plain = server.get("/").await;
+    assert_eq!(plain.header("content-type"), "text/html; charset=utf-8");
+    assert_eq!((plain.header("content-encoding"), plain.header("cache-control")), ("", "no-cache"));
+    assert_eq!(plain.header("content-length"), plain.body.len().to_string());
+
+    let packed = server.ask("GET", "/", &[("accept-encoding", "br, gzip;q=0.8")]).await;
+    assert_eq!((packed.header("content-encoding"), packed.header("vary")), ("gzip", "accept-encoding"));
+    assert!(packed.body.len() < plain.body.len() / 2);
+    let mut unpacked = Vec::new();
+    std::io::copy(&mut flate2::read::GzDecoder::new(packed.body.as_slice()), &mut unpacked).expect("gzip");
+    assert_eq!(unpacked, plain.body);
+    let refused = server.ask("GET", "/", &[("accept-encoding", "gzip;q=0, br")]).await;
+    assert_eq!(refused.header("content-encoding"), "");
+    let small = server.ask("GET", "/about", &[("accept-encoding", "gzip")]).await;
+    assert_eq!(small.header("content-encoding"), "");
+
+    let known = server.ask("GET", "/", &[("if-none-match", packed.header("etag"))]).await;
+    assert_eq!((known.status, known.body.len()), (304, 0));
+    let head = server.ask("HEAD", "/", &[]).await;
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    assert_eq!(head.header("content-length"), plain.header("content-length"));
+    let hashed = server.get("/assets/app.0123abcd.js").await;
+    assert_eq!(hashed.header("cache-control"), "public, max-age=31536000, immutable");
+    assert_eq!(server.get("/assets/plain.js").await.header("cache-control"), "no-cache");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_manifest_is_served_too() {
+    let server = Server::start().await;
+    let manifest = server.get("/snapshot.json").await;
+    let on_disk = fs::read(server.output().join("snapshot.json")).expect("published");
+    assert_eq!(manifest.body, on_disk);
+    let script = server.get("/snapshot.js").await;
+    assert!(script.text().starts_with("window.dashSnapshot={"));
+    assert_eq!(script.header("content-type"), "text/javascript; charset=utf-8");
+}
+
+/// Ways out of the folder, and to files in it that are not part of the site.
+const ATTACKS: [&str; 26] = [
+    "/../secret.txt",
+    "/../../secret.txt",
+    "/./../secret.txt",
+    "/archive/../../secret.txt",
+    "/%2e%2e/secret.txt",
+    "/%2e%2e%2fsecret.txt",
+    "/..%2fsecret.txt",
+    "/..%5csecret.txt",
+    "/..\\secret.txt",
+    "/%252e%252e%252fsecret.txt",
+    "/..%c0%afsecret.txt",
+    "/%c0%ae%c0%ae/secret.txt",
+    "/..;/secret.txt",
+    "//secret.txt",
+    "///etc/passwd",
+    "/etc/passwd",
+    "//etc/passwd",
+    "/file:///etc/passwd",
+    "/link.txt",
+    "/linked/secret.txt",
+    "/.dash-publishing",
+    "/.hidden.txt",
+    "/unlisted.txt",
+    "/unlisted.txt%00.html",
+    "/index.html%00/../unlisted.txt",
+    "/api/../unlisted.txt",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_but_the_site_is_ever_served() {
+    let server = Server::start().await;
+    let (home, output) = (&server.home, &server.output());
+    for name in ["unlisted.txt", ".hidden.txt", ".dash-publishing"] {
+        fs::write(output.join(name), "SECRET").expect("writable");
+    }
+    fs::write(home.path().join("secret.txt"), "SECRET").expect("writable");
+    std::os::unix::fs::symlink(home.path().join("secret.txt"), output.join("link.txt")).expect("free");
+    std::os::unix::fs::symlink(home.path(), output.join("linked")).expect("free");
+    for attack in ATTACKS {
+        for prefix in ["", "/api", "/api/v1", "/assets"] {
+            let line = format!("GET {prefix}{attack} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+            let answer = server.raw(line.as_bytes()).await.expect("an answer");
+            assert!(matches!(answer.status, 400 | 404), "{line}: {}", answer.status);
+            let body = String::from_utf8_lossy(&answer.body);
+            assert!(!body.contains("SECRET") && !body.contains("root:"), "{line}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_requests_do_no_harm() {
+    let server = Server::start().await;
+    let odd: [&[u8]; 9] = [
+        b"GET * HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+        b"OPTIONS * HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+        b"CONNECT x:443 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+        b"GET http://elsewhere/etc/passwd HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+        b"GET http://elsewhere HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+        b"GET ? HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+        b"GET /\xff\xfe HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+        b"GET /about\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01",
+    ];
+    for bytes in odd {
+        if let Some(answer) = server.raw(bytes).await {
+            assert!(answer.status < 500, "{:?}", String::from_utf8_lossy(bytes));
+        }
+        assert_eq!(server.get("/about").await.status, 200, "{:?}", String::from_utf8_lossy(bytes));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_below_a_path_is_only_there() {
+    let server = Server::with(|settings| settings.base_path = "/team/dash".to_owned(), |_| None).await;
+    for target in ["/team/dash/about", "/team/dash/api/system/health", "/team/dash/health", "/team/dash/"] {
+        assert_eq!(server.get(target).await.status, 200, "{target}");
+    }
+    let bare = server.get("/team/dash").await;
+    assert_eq!((bare.status, bare.header("location")), (308, "./dash/"));
+    for target in ["/", "/about", "/team", "/team/dashabout", "/api/system/health", "/team/dash/../about"] {
+        assert_eq!(server.get(target).await.status, 404, "{target}");
+    }
+}
