@@ -51,7 +51,8 @@ pub fn publish_bare(output: &Path, facts: &Facts) -> String {
 
 fn finish(mut site: Site, output: &Path, facts: &Facts) -> String {
     dataset::add(&mut site, facts, "Made up", "USD").expect("it serialises");
-    let stamp = Stamp { moment_ms: facts.moment_ms, last_data_ms: None, sources: Vec::new() };
+    let stamp =
+        Stamp { moment_ms: facts.moment_ms, last_data_ms: None, sources: Vec::new(), inputs: String::new() };
     publish_site(&site, output, &stamp).expect("it is written").manifest.id
 }
 
