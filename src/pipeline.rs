@@ -159,7 +159,7 @@ fn inputs(plan: &Plan, theme: &Theme, sources: &[SourceState]) -> Result<String>
 fn site(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Result<Site> {
     let mut site = render(snapshot, theme, settings).context("rendering the pages")?;
     dataset::add(&mut site, snapshot.facts, &settings.title, &settings.currency)?;
-    datasets::add(&mut site, snapshot.facts)?;
+    datasets::add(&mut site, snapshot)?;
     Ok(site)
 }
 

@@ -10,6 +10,7 @@ use crate::analysis::facts::{Facts, Settings};
 use crate::analysis::window::MAX_HOURS;
 use crate::model::codec::{Decode, Encode, from_bytes, to_bytes};
 use crate::model::history::{History, WrapperId};
+use crate::model::parallel;
 use crate::model::quality::{FileState, SourceState};
 use crate::model::rollup::InFlight;
 use crate::model::time::hour_of;
@@ -50,10 +51,10 @@ pub fn add(site: &mut Site, facts: &Facts, title: &str, currency: &str) -> Resul
         files: facts.files.clone(),
     };
     site.add(INDEX, serde_json::to_vec(&index)?)?;
-    for wrapper in &facts.wrappers {
-        site.add(history_path(&wrapper.id.slug), write_history(&wrapper.history, facts.moment_ms))?;
-    }
-    Ok(())
+    let histories =
+        parallel::map(&facts.wrappers, |wrapper| write_history(&wrapper.history, facts.moment_ms));
+    let mut wrappers = facts.wrappers.iter().zip(histories);
+    wrappers.try_for_each(|(wrapper, bytes)| site.add(history_path(&wrapper.id.slug), bytes))
 }
 
 /// Reads the index back.

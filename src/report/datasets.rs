@@ -7,12 +7,12 @@ use anyhow::Result;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::analysis::activity::{Event, events, feed};
 use crate::analysis::facts::{Facts, WrapperFacts};
 use crate::analysis::figures::Figures;
 use crate::analysis::health::Factor;
-use crate::analysis::snapshot::{self, Summary};
+use crate::analysis::snapshot::{self, Range, Snapshot, Summary, WrapperReport};
 use crate::analysis::window::Window;
+use crate::model::parallel;
 use crate::model::time::rfc3339;
 use crate::report::charts;
 use crate::report::export::{Export, Format};
@@ -101,14 +101,12 @@ fn wrapper_health(summary: Summary) -> WrapperHealth {
 
 /// One wrapper's figures over time; cells without operations are left out.
 pub fn wrapper_metrics(facts: &Facts, wrapper: &WrapperFacts, hours: u32) -> Vec<Row> {
-    let points = snapshot::range(facts, wrapper, hours).points;
-    points.into_iter().map(|(at, figures)| Row { timestamp: rfc3339(at), figures }).collect()
+    rows(&snapshot::range(facts, wrapper, hours))
 }
 
-/// The activity feed, newest first.
-pub fn activity(facts: &Facts) -> Vec<Event> {
-    let of = |wrapper| events(wrapper, facts.moment_ms, &facts.settings);
-    feed(facts.wrappers.iter().flat_map(of).collect())
+fn rows(range: &Range) -> Vec<Row> {
+    let row = |(at, figures): &(i64, Figures)| Row { timestamp: rfc3339(*at), figures: figures.clone() };
+    range.points.iter().map(row).collect()
 }
 
 /// `{"success": true, "data": …, "timestamp": …}`.
@@ -118,34 +116,43 @@ pub fn envelope(data: impl Serialize, moment_ms: i64) -> Value {
 
 /// The envelope of [`wrapper_metrics`].
 pub fn metrics_envelope(facts: &Facts, wrapper: &WrapperFacts, hours: u32) -> Value {
+    metrics(&wrapper.id.name, &snapshot::range(facts, wrapper, hours), facts.moment_ms)
+}
+
+fn metrics(name: &str, range: &Range, moment_ms: i64) -> Value {
     json!({
         "success": true,
-        "wrapper_name": wrapper.id.name,
-        "time_range_hours": hours,
-        "data": wrapper_metrics(facts, wrapper, hours),
-        "timestamp": rfc3339(facts.moment_ms),
+        "wrapper_name": name,
+        "time_range_hours": range.hours,
+        "data": rows(range),
+        "timestamp": rfc3339(moment_ms),
     })
 }
 
 /// Adds the answers for the default parameters to a site.
-pub fn add(site: &mut Site, facts: &Facts) -> Result<()> {
-    let moment_ms = facts.moment_ms;
-    let mut answer = |path: String, answer: Value| site.add(path, serde_json::to_vec(&answer)?);
-    answer("api/system/health.json".to_owned(), envelope(system_health(facts, None), moment_ms))?;
-    answer("api/wrappers/health.json".to_owned(), envelope(wrappers_health(facts, None), moment_ms))?;
-    answer(ACTIVITY.to_owned(), envelope(activity(facts), moment_ms))?;
-    let performance = charts::performance::performance_all(facts, DEFAULT_HOURS);
-    answer("api/charts/performance.json".to_owned(), json!(performance))?;
-    answer("api/charts/health.json".to_owned(), json!(charts::health::health(facts)))?;
-    for wrapper in &facts.wrappers {
-        let path = format!("api/wrappers/{}/metrics.json", wrapper.id.slug);
-        answer(path, metrics_envelope(facts, wrapper, DEFAULT_HOURS))?;
-    }
-    for format in Format::ALL {
+pub fn add(site: &mut Site, snapshot: &Snapshot) -> Result<()> {
+    let (facts, moment_ms) = (snapshot.facts, snapshot.facts.moment_ms);
+    let mut answer = |path: &str, answer: Value| site.add(path, serde_json::to_vec(&answer)?);
+    answer("api/system/health.json", envelope(system_health(facts, None), moment_ms))?;
+    answer("api/wrappers/health.json", envelope(wrappers_health(facts, None), moment_ms))?;
+    answer(ACTIVITY, envelope(&snapshot.activity, moment_ms))?;
+    let lines =
+        snapshot.wrappers.iter().map(|wrapper| (wrapper.summary.name.as_str(), default_range(wrapper)));
+    answer("api/charts/performance.json", json!(charts::performance::lines(lines)))?;
+    answer("api/charts/health.json", json!(charts::health::health(facts)))?;
+    let metrics = parallel::map(&snapshot.wrappers, |wrapper| {
+        let answer = metrics(&wrapper.summary.name, default_range(wrapper), moment_ms);
+        (format!("api/wrappers/{}/metrics.json", wrapper.summary.slug), answer.to_string())
+    });
+    let exports = parallel::map(&Format::ALL, |&format| {
         let export = Export { format, hours: DEFAULT_HOURS, wrapper: None };
-        let mut bytes = Vec::new();
-        export.write(facts, &mut bytes)?;
-        site.add(format!("exports/metrics.{}", format.word()), bytes)?;
-    }
-    Ok(())
+        (format!("exports/metrics.{}", format.word()), export.pieces(facts).flatten().collect::<Vec<u8>>())
+    });
+    metrics.into_iter().try_for_each(|(path, answer)| site.add(path, answer))?;
+    exports.into_iter().try_for_each(|(path, bytes)| site.add(path, bytes))
+}
+
+fn default_range(wrapper: &WrapperReport) -> &Range {
+    let mut ranges = wrapper.ranges.iter();
+    ranges.find(|range| range.hours == DEFAULT_HOURS).expect("the default is one of the ranges of every page")
 }

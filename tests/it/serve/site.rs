@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use dash::analysis::facts::{Facts, Settings, WrapperFacts};
+use dash::analysis::snapshot::snapshot;
 use dash::model::bucket::{Bucket, PICO};
 use dash::model::history::{History, WrapperId};
 use dash::model::operation::{Operation, Outcome, Tokens};
@@ -38,7 +39,7 @@ pub fn publish_facts(output: &Path, facts: &Facts) -> String {
     ] {
         site.add(path, text).expect("free");
     }
-    datasets::add(&mut site, facts).expect("it serialises");
+    datasets::add(&mut site, &snapshot(facts)).expect("it serialises");
     finish(site, output, facts)
 }
 
