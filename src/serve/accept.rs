@@ -12,6 +12,7 @@ use anyhow::{Result, anyhow};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -19,8 +20,11 @@ use tokio::time::{Sleep, sleep, timeout};
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
-/// Most HTTP connections at a time; live clients are counted apart.
+/// Most HTTP connections and most live clients at a time, where the system has room for them.
 const MAX_CONNECTIONS: u32 = 4096;
+const MAX_CLIENTS: u32 = 10_000;
+/// File descriptors kept free for all else: builds must go on however many clients there are.
+const OTHER_FILES: u64 = 256;
 /// How long a client may take for the head of a request, or wait with the next one.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may take nothing of what it is sent.
@@ -48,13 +52,48 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener> {
     })
 }
 
+/// How many may be connected at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    pub connections: u32,
+    /// Live clients, which are not counted as connections.
+    pub clients: u32,
+}
+
+impl Room {
+    /// What the system allows this process. The usual limit of 1,024 open files is raised as far as may be.
+    pub fn find() -> Room {
+        let wanted = u64::from(MAX_CONNECTIONS + MAX_CLIENTS) + OTHER_FILES;
+        let limit = getrlimit(Resource::Nofile);
+        let reachable = limit.maximum.unwrap_or(u64::MAX).min(wanted);
+        let current = limit.current.unwrap_or(u64::MAX);
+        if current >= reachable {
+            return Room::within(current);
+        }
+        let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(reachable), ..limit });
+        Room::within(if raised.is_ok() { reachable } else { current })
+    }
+
+    fn within(files: u64) -> Room {
+        let half = files.saturating_sub(OTHER_FILES) / 2;
+        let at_most = |most: u32| u32::try_from(half).map_or(most, |half| half.clamp(1, most));
+        Room { connections: at_most(MAX_CONNECTIONS), clients: at_most(MAX_CLIENTS) }
+    }
+}
+
+/// What is answered, and how many at a time.
+#[derive(Debug)]
+pub struct Server {
+    pub listener: TcpListener,
+    pub routes: BoxedFilter<(Response,)>,
+    /// Most connections.
+    pub connections: u32,
+}
+
 /// Answers connections until `stop` becomes true, and then ends them.
-pub async fn accept(
-    listener: TcpListener,
-    routes: BoxedFilter<(Response,)>,
-    mut stop: watch::Receiver<bool>,
-) {
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
+pub async fn accept(server: Server, mut stop: watch::Receiver<bool>) {
+    let Server { listener, routes, connections } = server;
+    let room = Arc::new(Semaphore::new(connections as usize));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(64 << 10);
     loop {
@@ -95,7 +134,7 @@ pub async fn accept(
         });
     }
     drop(listener);
-    let _ = timeout(GOODBYE, room.acquire_many(MAX_CONNECTIONS)).await;
+    let _ = timeout(GOODBYE, room.acquire_many(connections)).await;
 }
 
 /// Waits until the daemon stops.
@@ -162,5 +201,17 @@ impl AsyncWrite for Impatient {
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_never_take_the_last_files() {
+        assert_eq!(Room::within(1024), Room { connections: 384, clients: 384 });
+        assert_eq!(Room::within(u64::MAX), Room { connections: MAX_CONNECTIONS, clients: MAX_CLIENTS });
+        assert_eq!(Room::within(10), Room { connections: 1, clients: 1 });
     }
 }

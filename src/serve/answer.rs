@@ -93,7 +93,8 @@ impl Request {
         known.flat_map(|value| value.split(',')).any(|tag| plain(tag) == plain(etag) || tag.trim() == "*")
     }
 
-    fn takes_gzip(&self) -> bool {
+    /// Whether a compressed body may be sent.
+    pub fn takes_gzip(&self) -> bool {
         let given = self.headers.get_all(ACCEPT_ENCODING).into_iter().filter_map(|value| value.to_str().ok());
         let mut codings = given.flat_map(|value| value.split(','));
         codings.any(|coding| {
@@ -187,7 +188,8 @@ impl Prepared {
         response
     }
 
-    fn gzip(&self) -> Option<&Bytes> {
+    /// The compressed body, where there is one. The first call takes its time.
+    pub fn gzip(&self) -> Option<&Bytes> {
         let pays = compressible(self.content_type) && self.bytes.len() >= GZIP_FROM_BYTES;
         let made = self.gzip.get_or_init(|| pays.then(|| gzip(&self.bytes)).flatten());
         made.as_ref()

@@ -164,25 +164,23 @@ async fn answer(
     if request.knows(&etag) {
         return Ok(not_modified(&etag, "no-cache"));
     }
-    let kept = request.current.answers.get(&question);
-    let prepared = match kept {
-        Some(prepared) => prepared,
-        None => {
-            let facts = Arc::clone(&request.current.facts);
-            let made = tokio::task::spawn_blocking(move || make(&facts).to_string().into_bytes()).await;
-            let Ok(body) = made else {
-                return Err(request.error(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "internal",
-                    "this could not be worked out; the log of the daemon says more",
-                ));
-            };
-            let tag = etag.trim_start_matches("W/").trim_matches('"');
-            let prepared = Arc::new(Prepared::new(body, JSON, tag));
-            request.current.answers.keep(question, Arc::clone(&prepared));
-            prepared
+    if let Some(kept) = request.current.answers.get(&question) {
+        return Ok(kept.respond(&request, StatusCode::OK));
+    }
+    let (facts, gzip) = (Arc::clone(&request.current.facts), request.takes_gzip());
+    let tag = etag.trim_start_matches("W/").trim_matches('"').to_owned();
+    let work = move || {
+        let prepared = Prepared::new(make(&facts).to_string().into_bytes(), JSON, &tag);
+        if gzip {
+            prepared.gzip();
         }
+        Arc::new(prepared)
     };
+    let prepared = tokio::task::spawn_blocking(work).await.map_err(|_| {
+        let message = "this could not be worked out; the log of the daemon says more";
+        request.error(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+    })?;
+    request.current.answers.keep(question, Arc::clone(&prepared));
     Ok(prepared.respond(&request, StatusCode::OK))
 }
 

@@ -28,12 +28,10 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch as tokio_watch};
 use tokio::time::timeout;
 
-use crate::serve::accept::{accept, listen};
+use crate::serve::accept::{Room, Server, accept, listen};
 use crate::serve::routes::{Shared, routes};
 use crate::serve::state::Current;
 
-/// Most live clients at a time.
-const MAX_CLIENTS: u32 = 10_000;
 /// How long clients have to leave when the daemon stops.
 const GOODBYE: Duration = Duration::from_secs(4);
 
@@ -130,7 +128,8 @@ pub async fn serve_on(
     let first = Current::load(&output, None)?;
     let (current, newest) = tokio_watch::channel(Arc::new(first));
     let (stop, stopped) = tokio_watch::channel(false);
-    let seats = Arc::new(Semaphore::new(MAX_CLIENTS as usize));
+    let Room { connections, clients } = Room::find();
+    let seats = Arc::new(Semaphore::new(clients as usize));
     let shared = Shared { current: newest, stop: stopped.clone(), seats: Arc::clone(&seats) };
 
     let (folder, ends) = (output.clone(), stopped.clone());
@@ -140,11 +139,12 @@ pub async fn serve_on(
         thread("rebuild", move || watch::rebuild(watch, &output, build, &ends))?;
     }
     eprintln!("serving http://{}{}/", listener.local_addr()?, settings.base_path);
-    let server = accept(listener, routes(&shared, &settings.base_path), stopped);
+    let routes = routes(&shared, &settings.base_path);
+    let server = accept(Server { listener, routes, connections }, stopped);
     let ending = async {
         shutdown.await;
         let _ = stop.send(true);
-        let _ = timeout(GOODBYE, seats.acquire_many(MAX_CLIENTS)).await;
+        let _ = timeout(GOODBYE, seats.acquire_many(clients)).await;
     };
     tokio::join!(server, ending);
     Ok(())

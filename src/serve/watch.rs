@@ -77,12 +77,14 @@ pub fn rebuild(watched: Vec<PathBuf>, output: &Path, mut build: Rebuild, stop: &
     // What changed between the build before the daemon and this moment, nobody has seen.
     let mut due = Instant::now() + SOURCES_POLL;
     while !*stop.borrow() {
-        if folders.wait(due.saturating_duration_since(Instant::now()).min(SOURCES_POLL)) {
+        let told = folders.wait(due.saturating_duration_since(Instant::now()).min(SOURCES_POLL));
+        if told {
             folders.settle();
         }
         folders.arm();
         let now = folders.fingerprint();
-        if (now == seen && Instant::now() < due) || *stop.borrow() {
+        let changed = now != seen || (told && now.is_none());
+        if (!changed && Instant::now() < due) || *stop.borrow() {
             continue;
         }
         seen = now;
@@ -214,12 +216,13 @@ impl Folders {
     }
 
     /// A hash of the state of all files that matter: different when one was written, added or removed.
-    fn fingerprint(&self) -> u64 {
-        let mut look = Look { concern: &self.concern, files: 0, hasher: DefaultHasher::new() };
+    /// `None` where there are too many to look at, and only the kernel's word counts.
+    fn fingerprint(&self) -> Option<u64> {
+        let mut look = Look { concern: &self.concern, files: 0, whole: true, hasher: DefaultHasher::new() };
         for root in self.paths.iter().filter_map(|path| fs::canonicalize(path).ok()) {
             look.at(&root, &root, 0);
         }
-        look.hasher.finish()
+        look.whole.then(|| look.hasher.finish())
     }
 }
 
@@ -227,6 +230,8 @@ impl Folders {
 struct Look<'a> {
     concern: &'a Concern,
     files: usize,
+    /// Whether nothing was left out.
+    whole: bool,
     hasher: DefaultHasher,
 }
 
@@ -236,7 +241,8 @@ impl Look<'_> {
         let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
         paths.sort();
         for path in paths {
-            if self.files >= MOST_FILES {
+            if self.files >= MOST_FILES || level >= MOST_LEVELS {
+                self.whole = false;
                 return;
             }
             let Ok(metadata) = fs::metadata(&path) else { continue };
@@ -245,9 +251,7 @@ impl Look<'_> {
             }
             self.files += 1;
             if metadata.is_dir() {
-                if level < MOST_LEVELS {
-                    self.at(root, &path, level + 1);
-                }
+                self.at(root, &path, level + 1);
                 continue;
             }
             path.hash(&mut self.hasher);

@@ -143,6 +143,24 @@ async fn an_export_is_a_file_without_formulas() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn charts_are_plotly_figures() {
+    let server = Server::start().await;
+    let all = server.get("/api/charts/performance").await.json();
+    let names: Vec<_> =
+        all["data"].as_array().expect("traces").iter().map(|trace| trace["name"].clone()).collect();
+    assert!(names.contains(&json!("RouteLLM")) && names.len() >= 5, "{names:?}");
+    let one = server.get("/api/v1/charts/performance?wrapper=RouteLLM&hours=168").await.json();
+    assert!(one["data"].as_array().is_some_and(|traces| traces.len() >= 2), "success rate and response time");
+    assert_eq!((&one["layout"]["yaxis2"]["side"], &one["data"][1]["yaxis"]), (&json!("right"), &json!("y2")));
+    let bars = server.get("/api/charts/health").await.json();
+    assert_eq!((&bars["data"][0]["type"], bars["layout"].is_object()), (&json!("bar"), true));
+    for (target, status) in [("wrapper=nobody", 404), ("hours=0", 400), ("wrapper=RouteLLM&hours=721", 400)] {
+        let answer = server.get(&format!("/api/charts/performance?{target}")).await;
+        assert_eq!((answer.status, answer.json()["success"].clone()), (status, json!(false)), "{target}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn errors_have_their_status_and_say_what_to_do() {
     let server = Server::start().await;
     let table = [
@@ -244,6 +262,8 @@ async fn the_files_of_a_build_are_the_same_bytes() {
         ("/api/system/health", "/api/system/health.json"),
         ("/api/v1/wrappers/health", "/api/v1/wrappers/health.json"),
         ("/api/wrappers/RouteLLM/metrics", "/api/wrappers/w1/metrics.json"),
+        ("/api/charts/performance", "/api/charts/performance.json"),
+        ("/api/charts/health", "/api/charts/health.json"),
         ("/api/activity", "/api/activity.json"),
         ("/api/metrics/export", "/exports/metrics.json"),
         ("/api/metrics/export?format=csv&wrapper=all&hours=24", "/exports/metrics.csv"),
