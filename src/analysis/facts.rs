@@ -20,11 +20,14 @@ pub struct Settings {
 }
 
 /// One wrapper and its past.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct WrapperFacts {
     pub id: WrapperId,
     /// Shared: the daemon keeps it from one snapshot to the next as long as nothing in it changes.
     pub history: Arc<History>,
+    /// Whether the history reaches as far back as the wrapper's own page and its lines in charts do. Without,
+    /// it holds what other pages show of a wrapper that has not changed: a day and the health window.
+    pub detailed: bool,
 }
 
 /// What is known at `moment_ms`.

@@ -19,6 +19,12 @@ use crate::model::time::{DAY_MS, HOUR_MS};
 /// The ranges that charts offer: label and hours.
 pub const RANGES: [(&str, u32); 3] = [("1H", 1), ("24H", 24), ("7D", 168)];
 
+/// Hours of the range that is shown first, and that rows and exports are of where nothing else is asked for.
+pub const DAY_HOURS: u32 = 24;
+
+/// Lines or bars that one chart can show and still be read.
+pub const CHARTED: usize = 12;
+
 /// Hours that a wrapper page's breakdowns (errors, models, slowest, latency) look back.
 pub const BREAKDOWN_HOURS: u32 = 24;
 
@@ -86,10 +92,22 @@ pub struct Breakdown {
     pub figures: Figures,
 }
 
-/// Everything a wrapper's own page shows.
+/// What is worked out of a wrapper in every build.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WrapperReport {
     pub summary: Summary,
+    /// The last [`DAY_HOURS`] hours.
+    pub day: Range,
+    /// Newest first.
+    pub activity: Vec<Event>,
+    /// Absent where the facts are not detailed.
+    pub detail: Option<Detail>,
+}
+
+/// What only the wrapper's own page and the charts show.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Detail {
+    /// One a row of [`RANGES`].
     pub ranges: Vec<Range>,
     /// Start of the hours that the rest of the page looks back over, in ms: [`BREAKDOWN_HOURS`] hours of the
     /// clock, the current one included. Their sum, as figures and as latency bins for the distribution.
@@ -101,8 +119,6 @@ pub struct WrapperReport {
     pub slowest: Vec<Sample>,
     pub in_flight: Vec<InFlight>,
     pub statuses: Vec<(i64, Status)>,
-    /// Newest first.
-    pub activity: Vec<Event>,
 }
 
 /// The site's state at one moment.
@@ -181,10 +197,18 @@ pub fn range(facts: &Facts, wrapper: &WrapperFacts, hours: u32) -> Range {
 }
 
 fn report(facts: &Facts, wrapper: &WrapperFacts, window: Window) -> WrapperReport {
-    let hours = breakdown_hours(facts.moment_ms);
-    let sum = merged(slice(&wrapper.history.hours, hours.start, hours.end));
     WrapperReport {
         summary: summary(facts, wrapper, window),
+        day: range(facts, wrapper, DAY_HOURS),
+        activity: feed(events(wrapper, facts.moment_ms, &facts.settings)),
+        detail: wrapper.detailed.then(|| detail(facts, wrapper)),
+    }
+}
+
+fn detail(facts: &Facts, wrapper: &WrapperFacts) -> Detail {
+    let hours = breakdown_hours(facts.moment_ms);
+    let sum = merged(slice(&wrapper.history.hours, hours.start, hours.end));
+    Detail {
         ranges: RANGES.iter().map(|&(_, hours)| range(facts, wrapper, hours)).collect(),
         breakdown_from_ms: hours.start * HOUR_MS,
         breakdown: Figures::of(&sum, facts.settings.health.fallback_credit),
@@ -194,8 +218,22 @@ fn report(facts: &Facts, wrapper: &WrapperFacts, window: Window) -> WrapperRepor
         slowest: slowest(facts, wrapper),
         in_flight: in_flight(facts, &wrapper.id).cloned().collect(),
         statuses: statuses(wrapper, facts.moment_ms, &facts.settings),
-        activity: feed(events(wrapper, facts.moment_ms, &facts.settings)),
     }
+}
+
+/// The positions of the wrappers whose lines and bars charts show: the busiest of the last day, at most
+/// [`CHARTED`], in the order of their names.
+pub fn charted(facts: &Facts) -> Vec<usize> {
+    let day = Window::last_hours(facts.moment_ms, DAY_HOURS);
+    let operations = |at: &usize| -> u64 {
+        let minutes = slice(&facts.wrappers[*at].history.minutes, day.from, day.to);
+        minutes.iter().map(|(_, bucket)| bucket.total()).sum()
+    };
+    let mut positions: Vec<usize> = (0..facts.wrappers.len()).collect();
+    positions.sort_by_cached_key(|at| std::cmp::Reverse(operations(at)));
+    positions.truncate(CHARTED);
+    positions.sort_unstable();
+    positions
 }
 
 fn in_flight<'a>(facts: &'a Facts, id: &'a WrapperId) -> impl Iterator<Item = &'a InFlight> {

@@ -39,9 +39,6 @@ pub struct Manifest {
     pub last_data: Option<String>,
     /// Of dash.
     pub version: String,
-    /// Hash of all that the site was made of besides the operations: minute, settings, theme, sources. With
-    /// the same inputs and no new operation, the next snapshot would be this one.
-    pub inputs: String,
     /// The id of the snapshot before.
     pub previous: Option<String>,
     /// Pages that differ from the snapshot before.

@@ -29,8 +29,6 @@ pub struct Stamp {
     /// End of the newest operation.
     pub last_data_ms: Option<i64>,
     pub sources: Vec<SourceEntry>,
-    /// See [`Manifest::inputs`].
-    pub inputs: String,
 }
 
 /// What publishing did.
@@ -49,11 +47,11 @@ impl Published {
     }
 }
 
-/// The snapshot that stands in `output`, if it was made of the same inputs and all of its files are there.
-pub fn standing(output: &Path, inputs: &str) -> Result<Option<Manifest>> {
+/// The snapshot `id`, if it stands in `output` and all of its files are there.
+pub fn standing(output: &Path, id: &str) -> Result<Option<Manifest>> {
     let whole = |manifest: &Manifest| {
         let files = || manifest.files.iter().all(|(path, entry)| on_disk(output, path, entry.size));
-        manifest.inputs == inputs && !output.join(JOURNAL).exists() && files()
+        manifest.id == id && !output.join(JOURNAL).exists() && files()
     };
     Ok(manifest::read(output)?.filter(whole))
 }
@@ -83,6 +81,11 @@ pub fn publish(site: &Site, output: &Path, stamp: &Stamp) -> Result<Published> {
             dirty.push((path.as_str(), bytes.as_slice()));
         }
         files.insert(path.clone(), entry);
+    }
+    for path in site.kept() {
+        let entry =
+            known(path).with_context(|| format!("`{path}` is to be kept, but was never published"))?;
+        files.insert(path.clone(), entry.clone());
     }
     for (path, bytes) in &dirty {
         let ours = known(path).is_some() || broken.contains(*path);
@@ -149,7 +152,6 @@ fn manifest(stamp: &Stamp, files: BTreeMap<String, FileEntry>, before: Option<&M
         previous: before.map(|before| before.id.clone()),
         changed: pages,
         sources: stamp.sources.clone(),
-        inputs: stamp.inputs.clone(),
         files,
     }
 }

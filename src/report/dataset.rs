@@ -51,10 +51,17 @@ pub fn add(site: &mut Site, facts: &Facts, title: &str, currency: &str) -> Resul
         files: facts.files.clone(),
     };
     site.add(INDEX, serde_json::to_vec(&index)?)?;
-    let histories =
-        parallel::map(&facts.wrappers, |wrapper| write_history(&wrapper.history, facts.moment_ms));
-    let mut wrappers = facts.wrappers.iter().zip(histories);
-    wrappers.try_for_each(|(wrapper, bytes)| site.add(history_path(&wrapper.id.slug), bytes))
+    let histories = parallel::map(&facts.wrappers, |wrapper| {
+        wrapper.detailed.then(|| write_history(&wrapper.history, facts.moment_ms))
+    });
+    for (wrapper, history) in facts.wrappers.iter().zip(histories) {
+        let path = history_path(&wrapper.id.slug);
+        match history {
+            Some(bytes) => site.add(path, bytes)?,
+            None => site.keep(path)?,
+        }
+    }
+    Ok(())
 }
 
 /// Reads the index back.

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::analysis::facts::{Facts, WrapperFacts};
 use crate::analysis::figures::Figures;
 use crate::analysis::health::Factor;
-use crate::analysis::snapshot::{self, Range, Snapshot, Summary, WrapperReport};
+use crate::analysis::snapshot::{self, Range, Snapshot, Summary};
 use crate::analysis::window::Window;
 use crate::model::parallel;
 use crate::model::time::rfc3339;
@@ -19,7 +19,7 @@ use crate::report::export::{Export, Format};
 use crate::report::site::Site;
 
 /// Hours that rows, charts and exports look back where nothing else is asked for.
-pub const DEFAULT_HOURS: u32 = 24;
+pub const DEFAULT_HOURS: u32 = snapshot::DAY_HOURS;
 
 /// The path of the activity feed in the site.
 pub const ACTIVITY: &str = "api/activity.json";
@@ -136,23 +136,23 @@ pub fn add(site: &mut Site, snapshot: &Snapshot) -> Result<()> {
     answer("api/system/health.json", envelope(system_health(facts, None), moment_ms))?;
     answer("api/wrappers/health.json", envelope(wrappers_health(facts, None), moment_ms))?;
     answer(ACTIVITY, envelope(&snapshot.activity, moment_ms))?;
-    let lines =
-        snapshot.wrappers.iter().map(|wrapper| (wrapper.summary.name.as_str(), default_range(wrapper)));
+    let lines = snapshot.wrappers.iter().map(|wrapper| (wrapper.summary.name.as_str(), &wrapper.day));
     answer("api/charts/performance.json", json!(charts::performance::lines(lines)))?;
     answer("api/charts/health.json", json!(charts::health::health(facts)))?;
     let metrics = parallel::map(&snapshot.wrappers, |wrapper| {
-        let answer = metrics(&wrapper.summary.name, default_range(wrapper), moment_ms);
-        (format!("api/wrappers/{}/metrics.json", wrapper.summary.slug), answer.to_string())
+        let answer = || metrics(&wrapper.summary.name, &wrapper.day, moment_ms).to_string();
+        wrapper.detail.is_some().then(answer)
     });
     let exports = parallel::map(&Format::ALL, |&format| {
         let export = Export { format, hours: DEFAULT_HOURS, wrapper: None };
         (format!("exports/metrics.{}", format.word()), export.pieces(facts).flatten().collect::<Vec<u8>>())
     });
-    metrics.into_iter().try_for_each(|(path, answer)| site.add(path, answer))?;
+    for (wrapper, answer) in snapshot.wrappers.iter().zip(metrics) {
+        let path = format!("api/wrappers/{}/metrics.json", wrapper.summary.slug);
+        match answer {
+            Some(answer) => site.add(path, answer)?,
+            None => site.keep(path)?,
+        }
+    }
     exports.into_iter().try_for_each(|(path, bytes)| site.add(path, bytes))
-}
-
-fn default_range(wrapper: &WrapperReport) -> &Range {
-    let mut ranges = wrapper.ranges.iter();
-    ranges.find(|range| range.hours == DEFAULT_HOURS).expect("the default is one of the ranges of every page")
 }

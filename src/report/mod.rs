@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 use tera::{Context, Error, Kwargs, State, Tera, TeraResult, Value};
 
 use crate::analysis::snapshot::Snapshot;
+use crate::model::parallel;
 use crate::report::site::Site;
 
 /// What the build script gathered: `TEMPLATES`, `ASSETS` and `ICONS`.
@@ -156,11 +157,14 @@ pub fn render(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Re
     let mut site = Site::default();
     let overview = pages::overview::view(snapshot)?;
     site.add("index.html", theme.page("overview.html", &frame("./", "overview"), overview)?)?;
-    for (at, wrapper) in snapshot.wrappers.iter().enumerate() {
+    let positions: Vec<usize> = (0..snapshot.wrappers.len()).collect();
+    let pages = parallel::map(&positions, |&at| wrapper_page(snapshot, at, theme, &frame("../", "wrappers")));
+    for (wrapper, page) in snapshot.wrappers.iter().zip(pages) {
         let path = format!("wrappers/{}.html", wrapper.summary.slug);
-        let view = pages::wrapper::view(snapshot, at)?;
-        let page = theme.page("wrapper.html", &frame("../", "wrappers"), view);
-        site.add(path, page.with_context(|| format!("the page of `{}`", wrapper.summary.name))?)?;
+        match page.with_context(|| format!("the page of `{}`", wrapper.summary.name))? {
+            Some(page) => site.add(path, page)?,
+            None => site.keep(path)?,
+        }
     }
     let activity = pages::activity::view(snapshot)?;
     site.add("activity.html", theme.page("activity.html", &frame("./", "activity"), activity)?)?;
@@ -175,6 +179,13 @@ pub fn render(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Re
         site.add(path.as_str(), *bytes)?;
     }
     Ok(site)
+}
+
+/// A wrapper's own page; `None` where it stands as it is.
+fn wrapper_page(snapshot: &Snapshot, at: usize, theme: &Theme, frame: &Frame) -> Result<Option<String>> {
+    let Some(detail) = &snapshot.wrappers[at].detail else { return Ok(None) };
+    let view = pages::wrapper::view(snapshot, at, detail)?;
+    theme.page("wrapper.html", frame, view).map(Some)
 }
 
 #[cfg(test)]

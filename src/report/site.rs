@@ -1,6 +1,6 @@
 //! A finished site in memory: what publishing writes, and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail};
 
@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Site {
     files: BTreeMap<String, Vec<u8>>,
+    kept: BTreeSet<String>,
 }
 
 impl Site {
@@ -17,15 +18,34 @@ impl Site {
     /// If another part of the report has written that path already, or if the path leaves the folder: both
     /// are mistakes that would otherwise show as a page with the wrong content.
     pub fn add(&mut self, path: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Result<()> {
-        let path = path.into();
+        let path = self.free(path.into())?;
+        self.files.insert(path, bytes.into());
+        Ok(())
+    }
+
+    /// Says that the snapshot that stands has this file already, and that it is not to change.
+    ///
+    /// # Errors
+    /// As [`Site::add`].
+    pub fn keep(&mut self, path: impl Into<String>) -> Result<()> {
+        let path = self.free(path.into())?;
+        self.kept.insert(path);
+        Ok(())
+    }
+
+    fn free(&self, path: String) -> Result<String> {
         if !is_plain(&path) {
             bail!("`{path}` is not a plain relative path, so it cannot be written to the output folder");
         }
-        if self.files.contains_key(&path) {
+        if self.files.contains_key(&path) || self.kept.contains(&path) {
             bail!("two parts of the site write `{path}`; rename one of them");
         }
-        self.files.insert(path, bytes.into());
-        Ok(())
+        Ok(path)
+    }
+
+    /// Paths of the files that stand already.
+    pub fn kept(&self) -> &BTreeSet<String> {
+        &self.kept
     }
 
     pub fn files(&self) -> &BTreeMap<String, Vec<u8>> {

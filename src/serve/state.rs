@@ -94,7 +94,7 @@ fn facts(manifest: &Manifest, files: &Files, before: Option<&Current>) -> Result
                 Arc::new(history.ok_or_else(|| anyhow!("`{path}` cannot be read; build the site again"))?)
             }
         };
-        wrappers.push(WrapperFacts { id, history });
+        wrappers.push(WrapperFacts { id, history, detailed: true });
     }
     Ok(Facts {
         moment_ms: index.moment_ms,

@@ -9,7 +9,7 @@ pub mod chunks;
 pub mod schema;
 pub mod settings;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, TryLockError};
 use std::path::{Path, PathBuf};
 
@@ -34,6 +34,19 @@ pub struct Store {
     connection: Connection,
     path: PathBuf,
     _lock: fs::File,
+}
+
+/// What was published last in an output folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The snapshot's id.
+    pub snapshot: String,
+    /// Hash of what every page is made of besides the operations.
+    pub inputs: String,
+    /// Hash of the state of the sources.
+    pub sources: String,
+    /// The store's revision that it shows.
+    pub revision: i64,
 }
 
 /// What one reading of the sources adds.
@@ -109,9 +122,43 @@ impl Store {
         parallel::map_with(wrappers, reader, read).into_iter().collect()
     }
 
+    /// How many readings with news there have been.
+    pub fn revision(&self) -> Result<i64> {
+        Ok(self.connection.query_row("SELECT number FROM revision", [], |row| row.get(0))?)
+    }
+
+    /// The names of the wrappers that changed after a revision.
+    pub fn changed_since(&self, revision: i64) -> Result<HashSet<String>> {
+        let mut query = self.connection.prepare("SELECT name FROM wrapper WHERE changed > ?1")?;
+        let names = query.query_map([revision], |row| row.get(0))?;
+        Ok(names.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// What this store knows to be in an output folder.
+    pub fn published(&self, output: &str) -> Result<Option<Published>> {
+        let find = "SELECT snapshot, inputs, sources, revision FROM published WHERE output = ?1";
+        let published = self.connection.query_row(find, [output], |row| {
+            let (snapshot, inputs, sources) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            Ok(Published { snapshot, inputs, sources, revision: row.get(3)? })
+        });
+        Ok(published.optional()?)
+    }
+
+    /// Remembers what is in an output folder now.
+    pub fn set_published(&mut self, output: &str, published: &Published) -> Result<()> {
+        self.connection.execute(
+            "INSERT OR REPLACE INTO published (output, snapshot, inputs, sources, revision)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![output, published.snapshot, published.inputs, published.sources, published.revision],
+        )?;
+        Ok(())
+    }
+
     /// Adds a reading and drops what has outlived its retention, all or nothing.
     pub fn apply(&mut self, reading: &Reading, retention: &Retention, limits: &Limits) -> Result<()> {
         let transaction = self.connection.transaction()?;
+        transaction.execute("UPDATE revision SET number = number + 1", [])?;
+        mark_in_flight(&transaction, &reading.in_flight)?;
         for (name, rollup) in reading.rollup.wrappers.iter().collect::<BTreeMap<_, _>>() {
             let id = wrapper_id(&transaction, name, rollup, limits)?;
             chunks::add(&transaction, id, rollup, limits)?;
@@ -141,14 +188,39 @@ fn history(connection: &Connection, wrapper: &WrapperId, span: &Span) -> Result<
     Ok(history)
 }
 
+/// Marks a wrapper as changed by the revision under way.
+const CHANGED: &str = "changed = (SELECT number FROM revision)";
+
+/// Wrappers that had or get something in flight have changed, even if nothing of theirs has ended.
+fn mark_in_flight(transaction: &Transaction, now: &[InFlight]) -> Result<()> {
+    let before: Option<String> =
+        transaction.query_row("SELECT state FROM in_flight", [], |row| row.get(0)).optional()?;
+    let before: Vec<InFlight> = before.map_or(Ok(Vec::new()), |state| serde_json::from_str(&state))?;
+    let mut mark = transaction.prepare_cached(&format!("UPDATE wrapper SET {CHANGED} WHERE name = ?1"))?;
+    let names =
+        |list: &[InFlight]| list.iter().map(|operation| operation.wrapper.clone()).collect::<HashSet<_>>();
+    let key = |list: &[InFlight], name: &str| {
+        list.iter()
+            .filter(|operation| operation.wrapper == name)
+            .map(|operation| operation.key)
+            .collect::<HashSet<_>>()
+    };
+    for name in names(&before).union(&names(now)) {
+        if key(&before, name) != key(now, name) {
+            mark.execute([name])?;
+        }
+    }
+    Ok(())
+}
+
 /// The wrapper's row, made where it is new. Beyond the limit, new names go to [`OTHER`].
 fn wrapper_id(transaction: &Transaction, name: &str, rollup: &WrapperRollup, limits: &Limits) -> Result<i64> {
     let find = "SELECT id FROM wrapper WHERE name = ?1";
     let known: Option<i64> = transaction.query_row(find, [name], |row| row.get(0)).optional()?;
     if let Some(id) = known {
-        let earlier =
-            "UPDATE wrapper SET first_end_ms = min(first_end_ms, ?2) WHERE id = ?1 AND first_end_ms > ?2";
-        transaction.execute(earlier, params![id, rollup.first_end_ms])?;
+        let update =
+            format!("UPDATE wrapper SET first_end_ms = min(first_end_ms, ?2), {CHANGED} WHERE id = ?1");
+        transaction.prepare_cached(&update)?.execute(params![id, rollup.first_end_ms])?;
         return Ok(id);
     }
     let count: i64 = transaction.query_row("SELECT count(*) FROM wrapper", [], |row| row.get(0))?;
@@ -158,7 +230,8 @@ fn wrapper_id(transaction: &Transaction, name: &str, rollup: &WrapperRollup, lim
     let mut slugs = transaction.prepare_cached("SELECT 1 FROM wrapper WHERE slug = ?1")?;
     let slug = if slugs.exists([slug(name)])? { unique_slug(name) } else { slug(name) };
     transaction.execute(
-        "INSERT INTO wrapper (name, slug, first_end_ms) VALUES (?1, ?2, ?3)",
+        "INSERT INTO wrapper (name, slug, first_end_ms, changed)
+         VALUES (?1, ?2, ?3, (SELECT number FROM revision))",
         params![name, slug, rollup.first_end_ms],
     )?;
     Ok(transaction.last_insert_rowid())

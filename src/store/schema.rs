@@ -14,8 +14,21 @@ const TABLES: &str = "
         id INTEGER PRIMARY KEY,
         name TEXT NOT NULL UNIQUE,
         slug TEXT NOT NULL UNIQUE,
-        first_end_ms INTEGER NOT NULL
+        first_end_ms INTEGER NOT NULL,
+        -- The revision of the store that changed it last.
+        changed INTEGER NOT NULL
     );
+    -- One row: how many readings with news there have been.
+    CREATE TABLE revision (number INTEGER NOT NULL);
+    INSERT INTO revision VALUES (0);
+    -- What was published from this store, by output folder: see `Published`.
+    CREATE TABLE published (
+        output TEXT PRIMARY KEY,
+        snapshot TEXT NOT NULL,
+        inputs TEXT NOT NULL,
+        sources TEXT NOT NULL,
+        revision INTEGER NOT NULL
+    ) WITHOUT ROWID;
     -- Buckets, by level and stretch of time: see `chunks.rs`. `start` counts such stretches since the epoch.
     CREATE TABLE chunk (
         wrapper INTEGER NOT NULL REFERENCES wrapper (id),

@@ -64,6 +64,7 @@ pub fn week() -> Facts {
     let wrappers = named.iter().enumerate().map(|(at, (name, character))| WrapperFacts {
         id: WrapperId { name: name.clone(), slug: format!("w{at}") },
         history: history(at as u64 + 1, character).into(),
+        detailed: true,
     });
     let in_flight = InFlight {
         key: 1,

@@ -4,21 +4,19 @@ use anyhow::Result;
 use tera::Context;
 
 use crate::analysis::activity::FEED_HOURS;
-use crate::analysis::snapshot::{Snapshot, Summary, WrapperReport};
+use crate::analysis::snapshot::{Snapshot, Summary, charted};
 use crate::report::charts::{health, performance};
 use crate::report::format;
 use crate::report::pages::{Chart, built, choices};
-
-/// Lines or bars that one chart can show and still be read.
-const CHART_WRAPPERS: usize = 12;
 
 /// Entries of the feed on the first page.
 const ACTIVITY: usize = 10;
 
 pub fn view(snapshot: &Snapshot) -> Result<Context> {
-    let drawn = busiest(snapshot);
-    let ranges = |at: usize| drawn.iter().map(move |w| (w.summary.name.as_str(), &w.ranges[at]));
-    let (choices, chosen) = choices(drawn.iter().map(|wrapper| wrapper.ranges.as_slice()));
+    let drawn: Vec<_> = charted(snapshot.facts).into_iter().map(|at| &snapshot.wrappers[at]).collect();
+    let detailed = drawn.iter().filter_map(|wrapper| Some((wrapper, wrapper.detail.as_ref()?)));
+    let ranges = |at| detailed.clone().map(move |(w, detail)| (w.summary.name.as_str(), &detail.ranges[at]));
+    let (choices, chosen) = choices(detailed.clone().map(|(_, detail)| detail.ranges.as_slice()));
     let summaries: Vec<&Summary> = snapshot.wrappers.iter().map(|wrapper| &wrapper.summary).collect();
     let mut context = Context::new();
     built(snapshot, &mut context);
@@ -37,17 +35,4 @@ pub fn view(snapshot: &Snapshot) -> Result<Context> {
     let failing = snapshot.facts.sources.iter().filter(|source| !source.problems.is_empty()).count();
     context.insert("failing_sources", &failing);
     Ok(context)
-}
-
-/// The wrappers that charts show: all, or those with the most operations over the longest range. By name.
-fn busiest<'a>(snapshot: &'a Snapshot) -> Vec<&'a WrapperReport> {
-    let operations = |wrapper: &WrapperReport| -> u64 {
-        let longest = wrapper.ranges.last().map(|range| range.points.as_slice()).unwrap_or_default();
-        longest.iter().map(|point| point.1.total_operations).sum()
-    };
-    let mut wrappers: Vec<_> = snapshot.wrappers.iter().collect();
-    wrappers.sort_by_cached_key(|wrapper| std::cmp::Reverse(operations(wrapper)));
-    wrappers.truncate(CHART_WRAPPERS);
-    wrappers.sort_by(|a, b| a.summary.name.cmp(&b.summary.name));
-    wrappers
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use tera::Context;
 
 use crate::analysis::activity::FEED_HOURS;
-use crate::analysis::snapshot::{BREAKDOWN_HOURS, Snapshot, WrapperReport};
+use crate::analysis::snapshot::{BREAKDOWN_HOURS, Detail, Snapshot};
 use crate::report::charts::{latency, performance};
 use crate::report::format;
 use crate::report::pages::{Chart, InFlightRow, SampleRow, choices};
@@ -29,9 +29,9 @@ struct ErrorRow<'a> {
 }
 
 /// The page of the wrapper at that place in the snapshot.
-pub fn view(snapshot: &Snapshot, at: usize) -> Result<Context> {
+pub fn view(snapshot: &Snapshot, at: usize, detail: &Detail) -> Result<Context> {
     let wrapper = &snapshot.wrappers[at];
-    let (choices, chosen) = choices(std::iter::once(wrapper.ranges.as_slice()));
+    let (choices, chosen) = choices(std::iter::once(detail.ranges.as_slice()));
     let neighbour = |at: Option<usize>| {
         let summary = at.and_then(|at| snapshot.wrappers.get(at)).map(|wrapper| &wrapper.summary);
         summary.map(|summary| Neighbour { name: &summary.name, slug: &summary.slug })
@@ -44,23 +44,23 @@ pub fn view(snapshot: &Snapshot, at: usize) -> Result<Context> {
     context.insert("breakdown_window", &format::stretch(BREAKDOWN_HOURS * 60));
     context.insert("choices", &choices);
     context.insert("chosen", chosen);
-    context.insert("performance", &Chart::ranged(|at| performance::dual(&wrapper.ranges[at])));
-    context.insert("percentiles", &Chart::ranged(|at| latency::percentiles(&wrapper.ranges[at])));
-    context.insert("distribution", &Chart::single(latency::distribution(&wrapper.latency.latency)));
-    context.insert("breakdown", &wrapper.breakdown);
-    context.insert("errors", &errors(wrapper));
-    context.insert("series", &wrapper.by_series);
-    context.insert("slowest", &wrapper.slowest.iter().map(SampleRow::of).collect::<Vec<_>>());
-    context.insert("in_flight", &wrapper.in_flight.iter().map(InFlightRow::of).collect::<Vec<_>>());
+    context.insert("performance", &Chart::ranged(|at| performance::dual(&detail.ranges[at])));
+    context.insert("percentiles", &Chart::ranged(|at| latency::percentiles(&detail.ranges[at])));
+    context.insert("distribution", &Chart::single(latency::distribution(&detail.latency.latency)));
+    context.insert("breakdown", &detail.breakdown);
+    context.insert("errors", &errors(detail));
+    context.insert("series", &detail.by_series);
+    context.insert("slowest", &detail.slowest.iter().map(SampleRow::of).collect::<Vec<_>>());
+    context.insert("in_flight", &detail.in_flight.iter().map(InFlightRow::of).collect::<Vec<_>>());
     context.insert("feed_hours", &FEED_HOURS);
     context.insert("activity", &wrapper.activity);
     Ok(context)
 }
 
-fn errors(wrapper: &WrapperReport) -> Vec<ErrorRow<'_>> {
-    let total: u64 = wrapper.errors.iter().map(|error| error.count).sum();
-    let mut rows = Vec::with_capacity(wrapper.errors.len());
-    for error in &wrapper.errors {
+fn errors(detail: &Detail) -> Vec<ErrorRow<'_>> {
+    let total: u64 = detail.errors.iter().map(|error| error.count).sum();
+    let mut rows = Vec::with_capacity(detail.errors.len());
+    for error in &detail.errors {
         rows.push(ErrorRow {
             kind: &error.kind,
             count: error.count,

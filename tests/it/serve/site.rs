@@ -52,8 +52,7 @@ pub fn publish_bare(output: &Path, facts: &Facts) -> String {
 
 fn finish(mut site: Site, output: &Path, facts: &Facts) -> String {
     dataset::add(&mut site, facts, "Made up", "USD").expect("it serialises");
-    let stamp =
-        Stamp { moment_ms: facts.moment_ms, last_data_ms: None, sources: Vec::new(), inputs: String::new() };
+    let stamp = Stamp { moment_ms: facts.moment_ms, last_data_ms: None, sources: Vec::new() };
     publish_site(&site, output, &stamp).expect("it is written").manifest.id
 }
 
@@ -104,7 +103,7 @@ fn wrapper(at: usize, name: &str, moment_ms: i64) -> WrapperFacts {
         add(&mut history.hours, hour_of(end_ms), &operation);
         add(&mut history.days, day_of(end_ms), &operation);
     }
-    WrapperFacts { id, history: history.into() }
+    WrapperFacts { id, history: history.into(), detailed: true }
 }
 
 fn add(level: &mut Vec<(i64, Bucket)>, at: i64, operation: &Operation) {
