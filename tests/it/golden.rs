@@ -90,3 +90,42 @@ fn the_same_logs_and_moment_give_the_same_bytes() {
         assert!(other[path] == *bytes, "{path} differs");
     }
 }
+
+#[test]
+fn a_site_built_in_steps_is_the_site_built_at_once() {
+    let log = Folder::new();
+    log.sample(&["--days", "2", "--wrappers", "20", "--rate", "3/min", "--now", MOMENT]);
+    let lines = log.read("content/operations/sample.jsonl");
+    let of_one = |line: &&str| line.contains("\"Service-017\"");
+    let (late, early): (Vec<&str>, Vec<&str>) = lines.lines().rev().partition(|line| of_one(line));
+    // All of one quiet wrapper's operations but the oldest come last: its pages change, the others' do not.
+    let (late, oldest) = late.split_at(late.len() - 1);
+    let text = |lines: &[&str]| lines.iter().rev().map(|line| format!("{line}\n")).collect::<String>();
+    let steps = [text(&early) + &text(oldest), text(late)];
+
+    let [stepwise, whole] = [Folder::new(), Folder::new()];
+    for folder in [&stepwise, &whole] {
+        dash(folder).arg("init").assert().success();
+    }
+    stepwise.write("content/operations/a.jsonl", "");
+    for step in &steps {
+        stepwise.append("content/operations/a.jsonl", step);
+        dash(&stepwise).args(["build", "--now", MOMENT]).assert().success();
+    }
+    whole.write("content/operations/a.jsonl", steps.concat());
+    dash(&whole).args(["build", "--now", MOMENT]).assert().success();
+
+    let (mut one, mut other) = (files_below(&stepwise.path("output")), files_below(&whole.path("output")));
+    let manifest: serde_json::Value = serde_json::from_slice(&one["snapshot.json"]).expect("JSON");
+    let changed = manifest["changed"].as_array().expect("a list");
+    assert!(changed.iter().any(|page| page == "wrappers/service-017.html"), "{changed:?}");
+    assert!(!changed.iter().any(|page| page == "wrappers/service-018.html"), "{changed:?}");
+    // The manifests differ in what came before.
+    for files in [&mut one, &mut other] {
+        files.remove("snapshot.json");
+    }
+    assert_eq!(one.keys().collect::<Vec<_>>(), other.keys().collect::<Vec<_>>());
+    for (path, bytes) in &one {
+        assert!(other[path] == *bytes, "{path} differs");
+    }
+}
