@@ -80,8 +80,8 @@ dash.charts = (() => {
   }
 
   function fitNames(figure, narrow) {
-    const most = narrow ? 20 : 26;
     const categories = figure.layout.yaxis?.type === "category";
+    const most = (narrow ? 20 : 26) - (categories ? 6 : 0);
     for (const trace of figure.data) {
       if (trace.name) trace.name = shorten(trace.name, most);
       if (!categories) continue;
