@@ -213,12 +213,12 @@ dash.charts = (() => {
     setRange(rangeOfAddress() ?? buttons.dataset.chosen);
   }
 
-  // After the page's figures have changed.
+  // For the figures that the page has now.
   function update() {
     if (range === null) return start();
     carryRange();
     drawAll();
   }
 
-  return { start, update };
+  return { update };
 })();
