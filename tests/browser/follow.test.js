@@ -107,6 +107,23 @@ test("a page takes in a newer snapshot and keeps what the reader did", options, 
   assert.equal(hellos.at(-1).snapshot, "later");
 });
 
+test("a page without operations comes to life", options, async (t) => {
+  const full = read("index.html");
+  const empty = full.replace(/<main[\s\S]*<\/main>/, '<main class="container-xxl" id="main"><p>Nothing yet</p></main>');
+  const replaced = { "index.html": empty };
+  replaced["live.json"] = "{}";
+  const page = await open(browser, await host(t, replaced));
+  t.after(() => page.context().close());
+  await page.waitForLoadState("networkidle");
+  Object.assign(replaced, { "index.html": full, "snapshot.js": laterSnapshot() });
+  await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+  await drawn(page, "chart-system");
+  const header = page.locator("#wrapper-table th", { hasText: "Score" });
+  await header.getByRole("button").click();
+  assert.equal(await header.getAttribute("aria-sort"), "descending");
+  assert.deepEqual(page.complaints, []);
+});
+
 test("a page that did not change takes only the times", options, async (t) => {
   const replaced = {};
   const { page, other } = await follow(t, replaced);

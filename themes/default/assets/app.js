@@ -21,6 +21,7 @@ dash.update = () => {
   const main = document.getElementById("main");
   dash.time.stamp(main, window.dashSnapshot);
   dash.time.show(main);
+  dash.tables.adopt();
   dash.charts.update();
 };
 
@@ -39,8 +40,6 @@ dash.update = () => {
   button.addEventListener("click", () => say(dash.theme.next()));
   say(dash.theme.current());
 
-  dash.tables.start();
-  dash.charts.start();
   dash.update();
   setInterval(() => dash.time.show(document.getElementById("main")), 30000);
   dash.live.start();

@@ -80,8 +80,8 @@ dash.charts = (() => {
   }
 
   function fitNames(figure, narrow) {
-    const most = narrow ? 20 : 26;
     const categories = figure.layout.yaxis?.type === "category";
+    const most = (narrow ? 20 : 26) - (categories ? 6 : 0);
     for (const trace of figure.data) {
       if (trace.name) trace.name = shorten(trace.name, most);
       if (!categories) continue;
@@ -213,12 +213,12 @@ dash.charts = (() => {
     setRange(rangeOfAddress() ?? buttons.dataset.chosen);
   }
 
-  // After the page's figures have changed.
+  // For the figures that the page has now.
   function update() {
     if (range === null) return start();
     carryRange();
     drawAll();
   }
 
-  return { start, update };
+  return { update };
 })();

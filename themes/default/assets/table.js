@@ -62,6 +62,7 @@ dash.tables = (() => {
   }
 
   function addButtons(table) {
+    if (table.tHead.querySelector(".sort-button")) return;
     [...table.tHead.rows[0].cells].forEach((cell, column) => {
       const button = document.createElement("button");
       button.type = "button";
@@ -80,14 +81,15 @@ dash.tables = (() => {
     note.hidden = filter(table, state) > 0;
   }
 
-  // Once, for the tables of the page.
-  function start() {
+  // For the tables that the page has now; those it had before stay as they are.
+  function adopt() {
     document.querySelectorAll("table[data-sortable]").forEach(addButtons);
-    for (const input of document.querySelectorAll("[data-searches]")) {
-      input.addEventListener("input", () => search(input));
-      if (input.value) search(input);
-    }
+    document.querySelectorAll("[data-searches]").forEach(search);
   }
+
+  document.addEventListener("input", (event) => {
+    if (event.target.matches("[data-searches]")) search(event.target);
+  });
 
   // The reader's order and search, for tables that came in anew.
   function apply(parent) {
@@ -98,5 +100,5 @@ dash.tables = (() => {
     }
   }
 
-  return { start, apply };
+  return { adopt, apply };
 })();
