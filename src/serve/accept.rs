@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Sleep, sleep, timeout};
 use warp::filters::BoxedFilter;
@@ -25,6 +25,8 @@ const MAX_CONNECTIONS: u32 = 4096;
 const MAX_CLIENTS: u32 = 10_000;
 /// File descriptors kept free for all else: builds must go on however many clients there are.
 const OTHER_FILES: u64 = 256;
+/// Connections that may wait to be accepted: after a restart, all live clients come back at once.
+const BACKLOG: u32 = 4096;
 /// How long a client may take for the head of a request, or wait with the next one.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may take nothing of what it is sent.
@@ -38,8 +40,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// If it is taken or may not be used; the message names the next step.
-pub async fn listen(address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+pub fn listen(address: SocketAddr) -> Result<TcpListener> {
+    let open = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A daemon started again must not wait for the connections of the last one to fade.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    open().map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => anyhow!(
             "port {} is in use; stop what listens on `{address}`, or take a free port with \
              `--bind {}:0`",

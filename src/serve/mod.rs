@@ -99,19 +99,19 @@ impl std::fmt::Debug for Daemon {
 /// # Errors
 /// If the settings do not hold, the address cannot be listened on, or there is no whole site in the folder.
 pub async fn serve(daemon: Daemon, shutdown: impl Future<Output = ()>) -> Result<()> {
-    let listener = bind(&daemon.settings).await?;
+    let listener = bind(&daemon.settings)?;
     serve_on(listener, daemon, shutdown).await
 }
 
-/// Listens as the settings say.
+/// Listens as the settings say. In a runtime, though it does not wait.
 ///
 /// # Errors
 /// If the settings do not hold, or the address cannot be listened on.
-pub async fn bind(settings: &ServeSettings) -> Result<TcpListener> {
+pub fn bind(settings: &ServeSettings) -> Result<TcpListener> {
     if let Some(problem) = settings.problem() {
         bail!("in `[serve]`: {problem}");
     }
-    listen(settings.bind).await
+    listen(settings.bind)
 }
 
 /// As [`serve`], on a listener that is there already.

@@ -20,7 +20,7 @@ async fn a_port_in_use_is_an_error_that_says_what_to_do() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("bound");
     let settings = ServeSettings { bind: address, ..ServeSettings::default() };
-    let error = bind(&settings).await.expect_err("it is taken").to_string();
+    let error = bind(&settings).expect_err("it is taken").to_string();
     assert!(error.contains(&format!("port {} is in use", address.port())), "{error}");
     assert!(error.contains("--bind 127.0.0.1:0"), "{error}");
 }
@@ -37,9 +37,9 @@ async fn an_empty_folder_is_an_error_that_says_what_to_do() {
 #[tokio::test]
 async fn others_are_kept_out_until_they_are_let_in() {
     let settings = ServeSettings { bind: "0.0.0.0:0".parse().expect("valid"), ..Default::default() };
-    let error = bind(&settings).await.expect_err("it is open to all").to_string();
+    let error = bind(&settings).expect_err("it is open to all").to_string();
     assert!(error.contains("public = true"), "{error}");
-    assert!(bind(&ServeSettings { public: true, ..settings }).await.is_ok());
+    assert!(bind(&ServeSettings { public: true, ..settings }).is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -49,7 +49,7 @@ impl Server {
         let mut settings =
             ServeSettings { bind: "127.0.0.1:0".parse().expect("valid"), ..Default::default() };
         change(&mut settings);
-        let listener = bind(&settings).await.expect("a free port");
+        let listener = bind(&settings).expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let watch = vec![home.path().to_owned()];
         let daemon = Daemon { output: output.clone(), settings, rebuild: rebuild(output), watch };
