@@ -4,6 +4,7 @@ Counters and token sums must be equal, costs and means equal up to rounding, per
 """
 
 import json
+import math
 import subprocess
 import sys
 
@@ -65,7 +66,7 @@ def differences(key, ours, theirs):
             yield f"{key} {name}: {ours[name]} and {theirs[name]}"
     durations = theirs["durations"]
     for name, q in [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)]:
-        truth = durations[int(q * (len(durations) - 1))]
+        truth = durations[max(math.ceil(q * len(durations)), 1) - 1]
         if abs(ours[name] - truth) > 0.01 * truth + 0.001:
             yield f"{key} {name}: {ours[name]} and {truth}"
 

@@ -123,8 +123,11 @@ fn read(plan: &Plan, store: &mut Store, progress: &(dyn Fn(Progress) + Sync)) ->
     let news = !read.rollup.is_empty() || !read.files.is_empty() || read.in_flight != in_flight;
     if news {
         let reading = Reading { rollup: read.rollup, files: read.files, in_flight: read.in_flight };
-        store.apply(&reading, &retention, &limits)?;
+        store.apply(&reading, &limits)?;
     }
+    // From the newest data on, so that a build for a moment far ahead (a wrong clock) drops nothing.
+    let newest = read.sources.iter().map(|source| source.last_end_ms).max().unwrap_or(0);
+    store.prune(&plan.store.retention(newest.min(plan.moment_ms)))?;
     let (sources, bytes) = (read.sources, read.bytes);
     Ok(Gathered { sources, bytes, records: read.records, skipped: read.skipped })
 }

@@ -143,7 +143,8 @@ pub fn statuses(wrapper: &WrapperFacts, moment_ms: i64, settings: &Settings) -> 
             let late = Window::last_minutes(at, i64::from(settings.health.recent_minutes));
             let sum = sliding.move_to(window, target.is_some());
             let status = health(&sum, &recent.move_to(late, false), &settings.health, target).status;
-            (at, status)
+            // Dated to the minute, so that nothing changes from one moment of a minute to the next.
+            (at - at.rem_euclid(MINUTE_MS), status)
         })
         .collect()
 }

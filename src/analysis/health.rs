@@ -221,6 +221,7 @@ pub enum Reason {
         rate: f64,
         limit: f64,
     },
+    NoDurations,
     /// In milliseconds.
     Latency {
         p95: f64,
@@ -249,6 +250,7 @@ impl fmt::Display for Reason {
                 f.write_str("error rate ")?;
                 compared(f, rate, limit)
             }
+            Reason::NoDurations => f.write_str("no operation says how long it took"),
             Reason::Latency { p95, limit } => {
                 let relation = if p95 > limit { "above" } else { "within" };
                 write!(f, "p95 {p95:.0} ms, {relation} {limit:.0} ms")
@@ -342,7 +344,9 @@ fn errors(window: &Bucket, settings: &HealthSettings) -> Factor {
 }
 
 fn latency(window: &Bucket, settings: &HealthSettings, target: f64) -> Factor {
-    let p95 = window.percentiles_ms([0.95])[0].unwrap_or(0.0);
+    let Some(p95) = window.percentiles_ms([0.95])[0] else {
+        return Factor { name: "latency", multiplier: 1.0, reason: Reason::NoDurations };
+    };
     let (multiplier, limit) = if p95 > 2.0 * target {
         (settings.latency_factor_critical, 2.0 * target)
     } else if p95 > target {

@@ -112,13 +112,12 @@ impl Sketch {
     /// The values in milliseconds at each quantile, in one pass; see [`Sketch::quantile`].
     pub fn quantiles<const N: usize>(&self, qs: [f64; N]) -> [Option<f64>; N] {
         let count = self.count();
-        let Some(last) = count.checked_sub(1) else { return [None; N] };
-        let ranks = qs.map(|q| (q.clamp(0.0, 1.0) * last as f64).floor() as u64);
+        let ranks = qs.map(|q| ((q.clamp(0.0, 1.0) * count as f64).ceil() as u64).max(1));
         let (mut found, mut seen) = ([None; N], 0);
         for &(bin, n) in &self.bins {
             seen += u64::from(n);
             for (rank, found) in ranks.iter().zip(&mut found) {
-                if found.is_none() && seen > *rank {
+                if found.is_none() && seen >= *rank {
                     *found = Some(value_of(bin));
                 }
             }
@@ -126,7 +125,8 @@ impl Sketch {
         found
     }
 
-    /// The value in milliseconds at quantile `q` (0..=1): that of rank ⌊q · (n − 1)⌋ in the sorted values.
+    /// The value in milliseconds at quantile `q` (0..=1) by nearest rank: the smallest value that at least
+    /// this share of all values does not exceed, so that the p95 of few values is the largest of them.
     /// `None` where there is no value.
     pub fn quantile(&self, q: f64) -> Option<f64> {
         self.quantiles([q])[0]
@@ -176,7 +176,7 @@ mod tests {
         ) {
             let estimate = sketch(&values).quantile(q).expect("there are values");
             values.sort_by(f64::total_cmp);
-            let truth = values[(q * (values.len() - 1) as f64).floor() as usize];
+            let truth = values[((q * values.len() as f64).ceil() as usize).max(1) - 1];
             prop_assert!((estimate - truth).abs() <= truth * RELATIVE_ERROR * (1.0 + 1e-9));
         }
 

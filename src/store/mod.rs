@@ -80,11 +80,10 @@ impl Store {
             }
         }
         let path = folder.join("store.db");
-        let connection = schema::open(&path).with_context(|| {
-            format!(
-                "opening the store `{}`; if it is damaged, delete it: logs that remain are read again",
-                path.display()
-            )
+        let connection = schema::open(&path).map_err(|error| {
+            let damaged = schema::is_damaged(&error);
+            let next = if damaged { "; delete it, and the logs that remain are read again" } else { "" };
+            error.context(format!("opening the store `{}`{next}", path.display()))
         })?;
         Ok(Store { connection, path, _lock: lock })
     }
@@ -154,8 +153,8 @@ impl Store {
         Ok(())
     }
 
-    /// Adds a reading and drops what has outlived its retention, all or nothing.
-    pub fn apply(&mut self, reading: &Reading, retention: &Retention, limits: &Limits) -> Result<()> {
+    /// Adds a reading, all or nothing.
+    pub fn apply(&mut self, reading: &Reading, limits: &Limits) -> Result<()> {
         let transaction = self.connection.transaction()?;
         transaction.execute("UPDATE revision SET number = number + 1", [])?;
         mark_in_flight(&transaction, &reading.in_flight)?;
@@ -174,8 +173,19 @@ impl Store {
             let state = serde_json::to_string(&reading.in_flight)?;
             transaction.execute("INSERT INTO in_flight (state) VALUES (?1)", [state])?;
         }
-        chunks::prune(&transaction, retention)?;
         transaction.commit().context("committing to the store")
+    }
+
+    /// Drops what has outlived its retention; looks for it once an hour of the retention's time.
+    pub fn prune(&mut self, retention: &Retention) -> Result<()> {
+        let pruned: i64 = self.connection.query_row("SELECT pruned FROM revision", [], |row| row.get(0))?;
+        if retention.first_hour <= pruned {
+            return Ok(());
+        }
+        let transaction = self.connection.transaction()?;
+        chunks::prune(&transaction, retention)?;
+        transaction.execute("UPDATE revision SET pruned = ?1", [retention.first_hour])?;
+        transaction.commit().context("dropping what has outlived its retention")
     }
 }
 
@@ -228,7 +238,13 @@ fn wrapper_id(transaction: &Transaction, name: &str, rollup: &WrapperRollup, lim
         return wrapper_id(transaction, OTHER, rollup, limits);
     }
     let mut slugs = transaction.prepare_cached("SELECT 1 FROM wrapper WHERE slug = ?1")?;
-    let slug = if slugs.exists([slug(name)])? { unique_slug(name) } else { slug(name) };
+    let mut slug = slug(name);
+    for attempt in 0.. {
+        if !slugs.exists([&slug])? {
+            break;
+        }
+        slug = unique_slug(&format!("{name}{}", "\0".repeat(attempt)));
+    }
     transaction.execute(
         "INSERT INTO wrapper (name, slug, first_end_ms, changed)
          VALUES (?1, ?2, ?3, (SELECT number FROM revision))",

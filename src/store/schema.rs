@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 /// Kept in SQLite's `user_version`.
 const VERSION: i64 = 1;
@@ -18,9 +18,10 @@ const TABLES: &str = "
         -- The revision of the store that changed it last.
         changed INTEGER NOT NULL
     );
-    -- One row: how many readings with news there have been.
-    CREATE TABLE revision (number INTEGER NOT NULL);
-    INSERT INTO revision VALUES (0);
+    -- One row: how many readings with news there have been, and the first hour that was kept when old chunks
+    -- were dropped last.
+    CREATE TABLE revision (number INTEGER NOT NULL, pruned INTEGER NOT NULL);
+    INSERT INTO revision VALUES (0, 0);
     -- What was published from this store, by output folder: see `Published`.
     CREATE TABLE published (
         output TEXT PRIMARY KEY,
@@ -76,4 +77,11 @@ pub fn open(path: &Path) -> Result<Connection> {
 /// A further connection to a store that is open already, for reading beside it.
 pub fn open_to_read(path: &Path) -> Result<Connection> {
     Ok(Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?)
+}
+
+/// Whether an error says that the file is not a whole database. Most others, such as a full disk, pass, and
+/// the store with them is as good as before.
+pub fn is_damaged(error: &anyhow::Error) -> bool {
+    let code = error.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
+    matches!(code, Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
 }

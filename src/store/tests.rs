@@ -50,7 +50,7 @@ fn readings_add_up_at_every_level_across_openings() {
     let times = [0, 59_999, 60_000, 3_600_000, 86_400_000, 40 * 86_400_000];
     for at in times {
         let mut store = Store::open(folder.path()).expect("the store opens");
-        store.apply(&reading(&[operation("a", "m", at)]), &RETENTION, &LIMITS).expect("the reading is added");
+        store.apply(&reading(&[operation("a", "m", at)]), &LIMITS).expect("the reading is added");
     }
     let store = Store::open(folder.path()).expect("the store opens");
     assert_eq!(totals(&store), [("a".to_owned(), 6, 6, 1)]);
@@ -67,7 +67,7 @@ fn beyond_the_limits_is_other_and_nothing_is_lost() {
     let names = ["a", "b", "c", "d", "e"];
     let operations: Vec<_> =
         names.iter().flat_map(|name| names.iter().map(|model| operation(name, model, 1))).collect();
-    store.apply(&reading(&operations), &RETENTION, &LIMITS).expect("the reading is added");
+    store.apply(&reading(&operations), &LIMITS).expect("the reading is added");
     let totals = totals(&store);
     assert_eq!(totals.iter().map(|row| row.0.as_str()).collect::<Vec<_>>(), ["a", "b", "c", "other"]);
     assert_eq!(totals.iter().map(|row| row.2).sum::<u64>(), 25);
@@ -80,10 +80,20 @@ fn beyond_the_limits_is_other_and_nothing_is_lost() {
 fn old_minutes_and_hours_go_and_days_stay() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut store = Store::open(folder.path()).expect("the store opens");
-    store.apply(&reading(&[operation("a", "m", 0)]), &RETENTION, &LIMITS).expect("the reading is added");
+    store.apply(&reading(&[operation("a", "m", 0)]), &LIMITS).expect("the reading is added");
     let later = Retention { first_minute: 1 << 40, first_hour: 1 << 40, first_note_day: 1 << 40 };
-    store.apply(&reading(&[]), &later, &LIMITS).expect("an empty reading is added");
+    store.prune(&later).expect("what is old is dropped");
     assert_eq!(totals(&store), [("a".to_owned(), 0, 0, 1)]);
+}
+
+#[test]
+fn a_name_that_is_another_s_slug_gets_a_slug_of_its_own() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut store = Store::open(folder.path()).expect("the store opens");
+    for name in [unique_slug("A!").as_str(), "A!"] {
+        store.apply(&reading(&[operation(name, "m", 1)]), &LIMITS).expect("the reading is added");
+    }
+    assert_eq!(totals(&store).len(), 2);
 }
 
 #[test]
@@ -113,7 +123,7 @@ fn slugs_are_safe_and_unique_without_regard_to_case() {
     let names = ["A b", "a-b", "A_B", "<script>", "../..", "=cmd", "😀", "con", "日本", " ", &long];
     let operations: Vec<_> = names.iter().map(|name| operation(name, "m", 1)).collect();
     let limits = Limits { wrappers: 100, series: 100 };
-    store.apply(&reading(&operations), &RETENTION, &limits).expect("the reading is added");
+    store.apply(&reading(&operations), &limits).expect("the reading is added");
     let slugs: Vec<_> = store.wrappers().expect("the store answers").into_iter().map(|id| id.slug).collect();
     let distinct: std::collections::BTreeSet<_> = slugs.iter().collect();
     assert_eq!(distinct.len(), names.len());
