@@ -3,12 +3,12 @@
 //!
 //! While files are being replaced, [`JOURNAL`] lists them. It is removed after the manifest stands; if the
 //! builder dies in between, the next one finds it, knows these files as its own and writes them all again.
+//! So at any instant every file is what the manifest says, or is in the journal.
 
 pub mod manifest;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -51,7 +51,8 @@ impl Published {
 pub fn standing(output: &Path, id: &str) -> Result<Option<Manifest>> {
     let whole = |manifest: &Manifest| {
         let files = || manifest.files.iter().all(|(path, entry)| on_disk(output, path, entry.size));
-        manifest.id == id && !output.join(JOURNAL).exists() && files()
+        let interrupted = [JOURNAL.to_owned(), unfinished(JOURNAL)].iter().any(|path| output.join(path).exists());
+        manifest.id == id && !interrupted && files()
     };
     Ok(manifest::read(output)?.filter(whole))
 }
@@ -68,6 +69,9 @@ pub fn publish(site: &Site, output: &Path, stamp: &Stamp) -> Result<Published> {
     fs::create_dir_all(output).with_context(|| format!("creating the folder `{}`", output.display()))?;
     let before = manifest::read(output)?;
     let broken = journal(output)?;
+    for path in broken.iter().map(String::as_str).chain([JOURNAL, SNAPSHOT_SCRIPT, MANIFEST]) {
+        remove(output, &unfinished(path))?;
+    }
     let known = |path: &str| before.as_ref().and_then(|before| before.files.get(path));
     let mut files = BTreeMap::new();
     let mut dirty = Vec::new();
@@ -180,23 +184,20 @@ fn is_foreign(path: &Path, bytes: &[u8]) -> bool {
 
 /// Puts a whole file in place: readers see the old one or the new one.
 fn write(output: &Path, path: &str, bytes: &[u8]) -> Result<()> {
-    let target = output.join(path);
+    let (target, unfinished) = (output.join(path), output.join(unfinished(path)));
     let folder = target.parent().expect("a path below the output folder has a parent");
     let put = || -> std::io::Result<()> {
         fs::create_dir_all(folder)?;
-        let mut file =
-            tempfile::Builder::new().prefix(".dash-").permissions(readable()).tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        file.persist(&target)?;
-        Ok(())
+        fs::write(&unfinished, bytes)?;
+        fs::rename(&unfinished, &target)
     };
     put().with_context(|| format!("writing `{}`", target.display()))
 }
 
-/// A web server runs as another user: what is published is for all to read, as far as the umask allows.
-fn readable() -> fs::Permissions {
-    use std::os::unix::fs::PermissionsExt;
-    fs::Permissions::from_mode(0o666)
+/// Where a file is written until it is whole: beside its place, under a name that the next builder knows.
+fn unfinished(path: &str) -> String {
+    let at = path.rfind('/').map_or(0, |slash| slash + 1);
+    format!("{}.dash-new-{}", &path[..at], &path[at..])
 }
 
 fn remove(output: &Path, path: &str) -> Result<()> {
