@@ -89,11 +89,12 @@ fn embed(theme: &Path, out: &Path) -> Result<(), String> {
     let mut code = String::new();
     table(&mut code, "TEMPLATES: &[(&str, &str)]", "include_str!", &files(&theme.join("templates"))?);
     table(&mut code, "ASSETS: &[(&str, &[u8])]", "include_bytes!", &assets);
-    code.push_str("pub const ICONS: &[(&str, &str)] = &[\n");
+    code.push_str("pub const ICONS: &[(&str, &str, &str)] = &[\n");
     for name in ICONS {
-        let svg = icon(&read(&packages.join(ICON_FOLDER).join(format!("{name}.svg")))?)
+        let svg = read(&packages.join(ICON_FOLDER).join(format!("{name}.svg")))?;
+        let (view_box, path) = icon(&svg)
             .ok_or_else(|| format!("the icon `{name}` is not an SVG with a view box and one path"))?;
-        writeln!(code, "    ({name:?}, {svg:?}),").expect("writing to memory");
+        writeln!(code, "    ({name:?}, {view_box:?}, {path:?}),").expect("writing to memory");
     }
     code.push_str("];\n");
     write(&out.join("embedded.rs"), &code).map(drop)
@@ -159,14 +160,10 @@ fn without_source_map(text: &str) -> String {
     kept.join("\n")
 }
 
-/// The parts of an icon file that matter, coloured like the text around it.
-fn icon(svg: &str) -> Option<String> {
+/// The parts of an icon file that matter: its view box and its path.
+fn icon(svg: &str) -> Option<(&str, &str)> {
     let between = |start: &str| Some(svg.split_once(start)?.1.split_once('"')?.0);
-    let (view_box, path) = (between("viewBox=\"")?, between(" d=\"")?);
-    Some(format!(
-        "<svg class=\"icon\" viewBox=\"{view_box}\" fill=\"currentColor\" aria-hidden=\"true\" \
-         focusable=\"false\"><path d=\"{path}\"/></svg>"
-    ))
+    Some((between("viewBox=\"")?, between(" d=\"")?))
 }
 
 fn read(path: &Path) -> Result<String, String> {

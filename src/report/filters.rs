@@ -16,6 +16,7 @@ pub fn register(tera: &mut Tera) {
     tera.register_filter("json_script", json_script);
     tera.register_filter("money", |value: &Value, _: Kwargs, _: &State| number(value, format::money));
     tera.register_filter("percent", |value: &Value, _: Kwargs, _: &State| number(value, format::percent));
+    tera.register_filter("plain_time", plain_time);
     tera.register_filter("rate", |value: &Value, _: Kwargs, _: &State| number(value, format::rate));
     tera.register_filter("sort_key", sort_key);
     tera.register_filter("time", time);
@@ -43,6 +44,12 @@ fn time(value: &Value, _: Kwargs, _: &State) -> TeraResult<Value> {
     }
     let ms = value.as_i64().ok_or_else(|| wrong("a time in milliseconds", value))?;
     Ok(Value::safe_string(&format::time_element(ms)))
+}
+
+/// The same as text, for an attribute.
+fn plain_time(value: &Value, _: Kwargs, _: &State) -> TeraResult<Value> {
+    let ms = value.as_i64().ok_or_else(|| wrong("a time in milliseconds", value))?;
+    Ok(Value::from(format::time(ms)))
 }
 
 /// A number for a table to sort by; what is missing is empty, and sorts last.

@@ -14,6 +14,7 @@ pub mod datasets;
 pub mod export;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
@@ -92,12 +93,7 @@ impl Theme {
             let path = paths.get(name).map(|path| Value::from(path.as_str()));
             path.ok_or_else(|| Error::message(format!("the theme has no asset `{name}`")))
         });
-        tera.register_function("icon", |kwargs: Kwargs, _: &State| -> TeraResult<Value> {
-            let name = kwargs.must_get::<&str>("name")?;
-            let icon = embedded::ICONS.iter().find(|icon| icon.0 == name);
-            let svg = icon.map(|icon| Value::safe_string(icon.1));
-            svg.ok_or_else(|| Error::message(format!("there is no icon `{name}`; `build.rs` lists them")))
-        });
+        tera.register_function("icon", icon);
         tera.add_raw_templates(embedded::TEMPLATES.iter().copied()).context("reading the default theme")?;
         Ok(Theme { tera, assets })
     }
@@ -117,8 +113,35 @@ impl Theme {
     fn page(&self, template: &str, frame: &Frame, view: Context) -> Result<String> {
         let mut context = Context::from_serialize(frame).context("describing the site to its templates")?;
         context.extend(view);
-        self.tera.render(template, &context).with_context(|| format!("rendering `{template}`"))
+        let html = self.tera.render(template, &context).with_context(|| format!("rendering `{template}`"))?;
+        Ok(with_symbols(html))
     }
+}
+
+/// A reference to an icon's shape, which [`with_symbols`] brings along.
+fn icon(kwargs: Kwargs, _: &State) -> TeraResult<Value> {
+    let name = kwargs.must_get::<&str>("name")?;
+    if !embedded::ICONS.iter().any(|icon| icon.0 == name) {
+        return Err(Error::message(format!("there is no icon `{name}`; `build.rs` lists them")));
+    }
+    Ok(Value::safe_string(&format!(
+        "<svg class=\"icon\" aria-hidden=\"true\" focusable=\"false\"><use href=\"#icon-{name}\"/></svg>"
+    )))
+}
+
+/// The page with the shapes of the icons that it refers to, each once, at the end of `<main>`: scripts replace
+/// what is in there, and a newer page may refer to others.
+fn with_symbols(html: String) -> String {
+    let used = embedded::ICONS.iter().filter(|icon| html.contains(&format!("\"#icon-{}\"", icon.0)));
+    let mut symbols = String::new();
+    for (name, view_box, path) in used {
+        writeln!(symbols, "<symbol id=\"icon-{name}\" viewBox=\"{view_box}\"><path d=\"{path}\"/></symbol>")
+            .expect("writing to memory");
+    }
+    if symbols.is_empty() {
+        return html;
+    }
+    html.replacen("</main>", &format!("<svg id=\"icons\" hidden>\n{symbols}</svg>\n</main>"), 1)
 }
 
 /// `assets/app.1a2b3c4d.css`: a name that may be cached for ever.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::analysis::facts::Facts;
 use crate::model::time::rfc3339;
@@ -19,12 +20,12 @@ pub struct News {
     /// The snapshot that these are the news since.
     since: Option<String>,
     /// `refresh` with the pages that changed since, and with all pages.
-    refresh: String,
-    refresh_all: String,
+    refresh: Utf8Bytes,
+    refresh_all: Utf8Bytes,
     /// `metrics_broadcast`.
-    pub broadcast: String,
+    pub broadcast: Utf8Bytes,
     /// `activity`, where there are new entries.
-    pub activity: Option<String>,
+    pub activity: Option<Utf8Bytes>,
     wrappers: BTreeMap<String, Update>,
     all: Update,
 }
@@ -33,7 +34,7 @@ pub struct News {
 #[derive(Debug)]
 pub struct Update {
     /// `metrics_update`.
-    pub frame: String,
+    pub frame: Utf8Bytes,
     /// Whether it differs from that of the snapshot before.
     pub changed: bool,
     data: String,
@@ -53,14 +54,15 @@ impl News {
         let broadcast =
             json!({"event": "metrics_broadcast", "system_health": system, "timestamp": timestamp});
         let entries = before.map_or(Vec::new(), |before| new_entries(activity, &before.activity));
-        let told = || json!({"event": "activity", "entries": entries, "timestamp": timestamp}).to_string();
+        let told =
+            || json!({"event": "activity", "entries": entries, "timestamp": timestamp}).to_string().into();
         let changed = before.map_or(manifest.changed.clone(), |before| differing(manifest, &before.manifest));
         let pages = manifest.files.keys().filter(|path| is_page(path)).cloned().collect();
         News {
             since: before.map_or(manifest.previous.clone(), |before| Some(before.manifest.id.clone())),
             refresh: refresh(manifest, changed),
             refresh_all: refresh(manifest, pages),
-            broadcast: broadcast.to_string(),
+            broadcast: broadcast.to_string().into(),
             activity: (!entries.is_empty()).then(told),
             wrappers,
             all: Update::new(ALL, &Value::Object(health), &timestamp, known.map(|known| &known.all)),
@@ -69,7 +71,7 @@ impl News {
 
     /// `refresh` for someone who has the snapshot `known`: where it is not known what changed since, all
     /// pages may have.
-    pub fn refresh(&self, known: Option<&str>) -> &str {
+    pub fn refresh(&self, known: Option<&str>) -> &Utf8Bytes {
         if self.follows(known) { &self.refresh } else { &self.refresh_all }
     }
 
@@ -91,11 +93,11 @@ impl Update {
         let frame = format!(
             r#"{{"event":"metrics_update","wrapper":{name},"data":{data},"timestamp":"{timestamp}"}}"#
         );
-        Update { frame, changed: known.is_none_or(|known| known.data != data), data }
+        Update { frame: frame.into(), changed: known.is_none_or(|known| known.data != data), data }
     }
 }
 
-fn refresh(manifest: &Manifest, changed: Vec<String>) -> String {
+fn refresh(manifest: &Manifest, changed: Vec<String>) -> Utf8Bytes {
     json!({
         "event": "refresh",
         "snapshot": manifest.id,
@@ -103,6 +105,7 @@ fn refresh(manifest: &Manifest, changed: Vec<String>) -> String {
         "changed": changed,
     })
     .to_string()
+    .into()
 }
 
 fn is_page(path: &str) -> bool {

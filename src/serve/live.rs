@@ -8,14 +8,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use hyper::body::Bytes;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use warp::http::StatusCode;
-use warp::http::header::{HOST, HeaderMap, HeaderValue, ORIGIN, UPGRADE};
-use warp::reply::{Reply, Response};
-use warp::ws::{Message, WebSocket, Ws};
+use warp::http::header::{
+    CONNECTION, HOST, HeaderMap, HeaderValue, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE,
+};
+use warp::reply::Response;
 
 use crate::serve::accept::stopped;
 use crate::serve::answer::{Request, TEXT, plain};
@@ -25,6 +35,8 @@ use crate::serve::state::Current;
 
 /// Largest message that a client may send.
 const MAX_MESSAGE_BYTES: usize = 64 << 10;
+/// What is read at a time; clients say little.
+const READ_BUFFER_BYTES: usize = 1 << 10;
 /// A client that does not take a frame within this time is dropped.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a client is pinged, and how long it may be silent.
@@ -48,18 +60,22 @@ enum Said {
     UnsubscribeMetrics { wrapper: String },
 }
 
+type Socket = WebSocketStream<TokioIo<Upgraded>>;
+
 /// The client is gone or has to go.
 struct Gone;
 
 struct Client {
-    socket: WebSocket,
+    socket: Socket,
     subscriptions: BTreeSet<String>,
     /// The snapshot that it has been told of.
     told: Arc<Current>,
 }
 
 /// Takes a client in, if it comes from this site's own pages or from no page at all, and there is room.
-pub fn open(ws: Ws, request: &Request, shared: &Shared) -> Response {
+///
+/// warp has checked the handshake; its own sockets would each keep 128 KB to read into.
+pub fn open(upgrade: OnUpgrade, request: &Request, shared: &Shared) -> Response {
     if !same_origin(&request.headers) {
         return plain(StatusCode::FORBIDDEN, TEXT, "live updates are only for pages of this site\n");
     }
@@ -67,10 +83,30 @@ pub fn open(ws: Ws, request: &Request, shared: &Shared) -> Response {
         return plain(StatusCode::SERVICE_UNAVAILABLE, TEXT, "there are too many live clients\n");
     };
     let seat = Seat { current: shared.current.clone(), stop: shared.stop.clone(), permit };
-    ws.max_message_size(MAX_MESSAGE_BYTES)
-        .max_frame_size(MAX_MESSAGE_BYTES)
-        .on_upgrade(move |socket| talk(socket, seat))
-        .into_response()
+    tokio::spawn(async move {
+        if let Ok(upgraded) = upgrade.await {
+            let (stream, config) = (TokioIo::new(upgraded), Some(socket_config()));
+            talk(WebSocketStream::from_raw_socket(stream, Role::Server, config).await, seat).await;
+        }
+    });
+    let key = request.headers.get(SEC_WEBSOCKET_KEY).map_or(&b""[..], HeaderValue::as_bytes);
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    if let Ok(accept) = HeaderValue::from_str(&derive_accept_key(key)) {
+        headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    }
+    response
+}
+
+fn socket_config() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(0)
+        .max_message_size(Some(MAX_MESSAGE_BYTES))
+        .max_frame_size(Some(MAX_MESSAGE_BYTES))
 }
 
 /// `/ws` asked for as if it were a page.
@@ -89,7 +125,7 @@ fn same_origin(headers: &HeaderMap) -> bool {
 }
 
 /// Talks with a client until it leaves, falls silent, does not read, or the daemon stops.
-async fn talk(socket: WebSocket, seat: Seat) {
+async fn talk(socket: Socket, seat: Seat) {
     let Seat { mut current, mut stop, permit } = seat;
     let told = Arc::clone(&current.borrow_and_update());
     let mut client = Client { socket, subscriptions: BTreeSet::new(), told };
@@ -103,17 +139,17 @@ async fn talk(socket: WebSocket, seat: Seat) {
                 heard = Instant::now();
                 match message {
                     Some(Ok(message)) => client.hear(&message).await,
-                    Some(Err(_)) => client.close(1002, "broken or larger than 64 KB").await,
-                    None => Err(Gone),
+                    Some(Err(Error::Capacity(_))) => client.close(CloseCode::Size, "at most 64 KB").await,
+                    Some(Err(_)) | None => Err(Gone),
                 }
             }
             changed = current.changed() => {
                 let newest = Arc::clone(&current.borrow_and_update());
                 if changed.is_ok() { client.tell(newest).await } else { Err(Gone) }
             }
-            () = stopped(&mut stop) => client.close(1001, "the server stops").await,
+            () = stopped(&mut stop) => client.close(CloseCode::Away, "the server stops").await,
             _ = ping.tick() => {
-                if heard.elapsed() < SILENCE { client.send(Message::ping("")).await } else { Err(Gone) }
+                if heard.elapsed() < SILENCE { client.send(Message::Ping(Bytes::new())).await } else { Err(Gone) }
             }
         };
     }
@@ -128,17 +164,17 @@ impl Client {
         }
     }
 
-    async fn say(&mut self, frame: &str) -> Result<(), Gone> {
-        self.send(Message::text(frame)).await
+    async fn say(&mut self, frame: impl Into<Utf8Bytes>) -> Result<(), Gone> {
+        self.send(Message::Text(frame.into())).await
     }
 
-    async fn close(&mut self, code: u16, reason: &'static str) -> Result<(), Gone> {
-        self.send(Message::close_with(code, reason)).await?;
+    async fn close(&mut self, code: CloseCode, reason: &'static str) -> Result<(), Gone> {
+        self.send(Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await?;
         Err(Gone)
     }
 
     async fn error(&mut self, code: &str, message: &str) -> Result<(), Gone> {
-        self.say(&json!({"event": "error", "code": code, "message": message}).to_string()).await
+        self.say(json!({"event": "error", "code": code, "message": message}).to_string()).await
     }
 
     async fn greet(&mut self) -> Result<(), Gone> {
@@ -148,7 +184,7 @@ impl Client {
             "snapshot": self.told.manifest.id,
             "version": env!("CARGO_PKG_VERSION"),
         });
-        self.say(&status.to_string()).await
+        self.say(status.to_string()).await
     }
 
     /// Tells the news of a snapshot.
@@ -157,37 +193,38 @@ impl Client {
         let news: &News = &newest.news;
         let known = Some(known.manifest.id.as_str());
         let in_step = news.follows(known);
-        self.say(news.refresh(known)).await?;
-        self.say(&news.broadcast).await?;
+        self.say(news.refresh(known).clone()).await?;
+        self.say(news.broadcast.clone()).await?;
         if let Some(activity) = news.activity.as_ref().filter(|_| in_step) {
-            self.say(activity).await?;
+            self.say(activity.clone()).await?;
         }
         self.subscriptions.retain(|wrapper| news.update(wrapper).is_some());
         for wrapper in self.subscriptions.clone() {
             let update = news.update(&wrapper).filter(|update| update.changed || !in_step);
             if let Some(update) = update {
-                self.say(&update.frame).await?;
+                self.say(update.frame.clone()).await?;
             }
         }
         Ok(())
     }
 
     async fn hear(&mut self, message: &Message) -> Result<(), Gone> {
-        if message.is_close() {
-            return Err(Gone);
-        }
-        if message.is_binary() {
-            return self.error("malformed", "binary frames are not understood; send JSON as text").await;
-        }
-        let Ok(text) = message.to_str() else { return Ok(()) };
+        let text = match message {
+            Message::Text(text) => text,
+            Message::Close(_) => return Err(Gone),
+            Message::Binary(_) => {
+                return self.error("malformed", "binary frames are not understood; send JSON as text").await;
+            }
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => return Ok(()),
+        };
         let newest = Arc::clone(&self.told);
         match serde_json::from_str(text) {
             Ok(Said::Hello { snapshot }) if snapshot == newest.manifest.id => Ok(()),
-            Ok(Said::Hello { snapshot }) => self.say(newest.news.refresh(Some(&snapshot))).await,
+            Ok(Said::Hello { snapshot }) => self.say(newest.news.refresh(Some(&snapshot)).clone()).await,
             Ok(Said::SubscribeMetrics { wrapper }) => match newest.news.update(&wrapper) {
                 Some(update) => {
                     self.subscriptions.insert(wrapper);
-                    self.say(&update.frame).await
+                    self.say(update.frame.clone()).await
                 }
                 None => self.error("unknown_wrapper", "there is no wrapper of that name").await,
             },

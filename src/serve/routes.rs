@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hyper::upgrade::OnUpgrade;
 use tokio::sync::{Semaphore, watch};
 use warp::filters::BoxedFilter;
 use warp::filters::path::Tail;
@@ -51,7 +52,11 @@ pub fn routes(shared: &Shared, base_path: &str) -> BoxedFilter<(Response,)> {
         .and(with())
         .then(|request| api::read(api::health, request))
         .or(path!("live.json").and(with()).then(|request| api::read(api::live, request)))
-        .or(path!("ws").and(warp::ws()).and(with()).map(move |ws, request| live::open(ws, &request, &seats)))
+        .or(path!("ws")
+            .and(warp::ext::get::<OnUpgrade>())
+            .and(warp::ws())
+            .and(with())
+            .map(move |upgrade, _, request| live::open(upgrade, &request, &seats)))
         .or(path!("ws").map(live::upgrade_required))
         .or(api)
         .or(path::full().and(path::tail()).and(with()).map(files::get));

@@ -156,6 +156,7 @@ fn figures_are_those_of_the_snapshot() {
     }
     let report = &snapshot(&facts);
     let report = report.wrappers.iter().find(|report| report.summary.name == "RouteLLM").expect("reported");
+    let report = report.detail.as_ref().expect("all facts are detailed");
     let percentiles = latency::percentiles(&report.ranges[1]);
     assert_eq!(figures(html, "percentiles")["24H"], serde_json::to_value(percentiles).expect("JSON"));
     let bars = &figures(html, "distribution")[""]["data"][0]["y"];
@@ -170,7 +171,7 @@ fn a_few_wrappers_are_all_on_the_overview_s_charts() {
     let site = site_of(&facts);
     let index = text(&site, "index.html");
     let expected = serde_json::to_value(performance::performance_all(&facts, 24)).expect("JSON");
-    assert_eq!(figures(index, "performance")["24H"], expected);
+    assert_eq!(figures(index, "system")["24H"], expected);
     assert_eq!(figures(index, "health")[""], serde_json::to_value(health::health(&facts)).expect("JSON"));
     assert!(!index.contains("busiest"));
 }
@@ -179,7 +180,7 @@ fn a_few_wrappers_are_all_on_the_overview_s_charts() {
 fn of_many_wrappers_charts_show_the_busiest_and_say_so() {
     let site = site_of(&seeded::week());
     let index = text(&site, "index.html");
-    assert_eq!(figures(index, "performance")["24H"]["data"].as_array().map(Vec::len), Some(12));
+    assert_eq!(figures(index, "system")["24H"]["data"].as_array().map(Vec::len), Some(12));
     assert!(index.contains("The 12 busiest of 13 wrappers"));
 }
 

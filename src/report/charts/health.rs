@@ -1,6 +1,6 @@
 //! How each wrapper does now, side by side.
 
-use plotly::common::{Marker, Orientation, TextPosition};
+use plotly::common::{ConstrainText, Marker, Orientation, TextPosition};
 use plotly::layout::{Annotation, Axis, AxisType};
 use plotly::{Bar, Layout};
 
@@ -41,6 +41,7 @@ pub fn bars<'a>(summaries: impl Iterator<Item = &'a Summary>) -> Figure {
         .marker(Marker::new().color_array(colours))
         .text_array(texts)
         .text_position(TextPosition::Auto)
+        .constrain_text(ConstrainText::None)
         .hover_text_array(hover)
         .hover_info(HOVER_TEXT)
         .name("Health");
@@ -51,7 +52,7 @@ pub fn bars<'a>(summaries: impl Iterator<Item = &'a Summary>) -> Figure {
         .bar_gap(0.35)
         .show_legend(false)
         .margin(margin())
-        .x_axis(percent_axis("Health score"))
+        .x_axis(percent_axis("Health score").dtick(25.0))
         .y_axis(Axis::new().type_(AxisType::Category).auto_margin(true))
         .annotations(unknown.map(|(_, name)| no_data(name)).collect());
     Figure::new(vec![bar], layout)
@@ -78,10 +79,10 @@ fn no_data(name: String) -> Annotation {
 /// The colour of a status, as the theme's style sheet has it.
 fn colour(status: Status) -> &'static str {
     match status {
-        Status::Healthy => "#2f9e5b",
+        Status::Healthy => "#25854b",
         Status::Degraded => "#d9a514",
         Status::Unhealthy => "#e2762b",
-        Status::Critical => "#d64545",
+        Status::Critical => "#cf3f3f",
         Status::NoData => "#8a94a3",
     }
 }

@@ -6,7 +6,7 @@
 //! To add a chart: a file with a function from figures of the analysis to a [`Figure`], and its place on a
 //! page.
 
-use plotly::common::{Anchor, Font, HoverInfo, Mode, Orientation, Title};
+use plotly::common::{Anchor, Font, HoverInfo, Line, Marker, Mode, Orientation, Title};
 use plotly::layout::{Axis, AxisType, HoverMode, Legend, Margin};
 use plotly::{Layout, Scatter, Trace};
 use serde::Serialize;
@@ -72,7 +72,8 @@ fn line(
     Scatter::new(x, y)
         .name(label(name))
         .mode(Mode::LinesMarkers)
-        .marker(plotly::common::Marker::new().size(4))
+        .marker(Marker::new().size(3))
+        .line(Line::new().width(1.75))
         .connect_gaps(false)
         .clip_on_axis(false)
 }
@@ -103,15 +104,15 @@ fn time_layout() -> Layout {
                 .orientation(Orientation::Horizontal)
                 .x(0.0)
                 .x_anchor(Anchor::Left)
-                .y(1.02)
-                .y_anchor(Anchor::Bottom),
+                .y(-0.12)
+                .y_anchor(Anchor::Top),
         )
         .margin(margin())
         .x_axis(Axis::new().type_(AxisType::Date).show_grid(false))
 }
 
 fn margin() -> Margin {
-    Margin::new().left(56).right(16).top(24).bottom(40)
+    Margin::new().left(64).right(20).top(16).bottom(40)
 }
 
 /// 0 to 100 %.
@@ -123,7 +124,9 @@ fn milliseconds_axis(title: &str) -> Axis {
     Axis::new()
         .title(axis_title(title))
         .range_mode(plotly::layout::RangeMode::ToZero)
+        .tick_format(",.12~g")
         .tick_suffix(" ms")
+        .auto_margin(true)
         .zero_line(false)
 }
 

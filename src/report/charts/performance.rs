@@ -41,7 +41,7 @@ pub fn dual(range: &Range) -> Figure {
         .y_axis("y2");
     let p95 = line(range, "p95 response time", |figures| figures.p95)
         .hover_template(TIME_HOVER)
-        .line(Line::new().dash(DashType::Dot))
+        .line(Line::new().width(1.75).dash(DashType::Dot))
         .y_axis("y2");
     let right: Axis =
         milliseconds_axis("Response time").side(AxisSide::Right).overlaying("y").show_grid(false);

@@ -2,17 +2,24 @@
 //!
 //! Nothing here may depend on when the snapshot was made: the page is to change only when its data does.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 use serde::Serialize;
 use tera::Context;
 
 use crate::analysis::activity::FEED_HOURS;
+use crate::analysis::health::Status;
 use crate::analysis::snapshot::{BREAKDOWN_HOURS, Detail, Snapshot};
+use crate::model::time::HOUR_MS;
 use crate::report::charts::{latency, performance};
 use crate::report::format;
 use crate::report::pages::{Chart, InFlightRow, SampleRow, choices};
 
-/// Shown on a wrapper's page, or used to lead to its neighbour's.
+/// Entries of the wrapper's own feed.
+const ACTIVITY: usize = 30;
+
+/// The wrapper before or after this one, by name.
 #[derive(Debug, Serialize)]
 struct Neighbour<'a> {
     name: &'a str,
@@ -26,6 +33,13 @@ struct ErrorRow<'a> {
     /// Of all failures of the breakdown, 0..=1.
     share: f64,
     samples: Vec<SampleRow<'a>>,
+}
+
+/// How one hour went.
+#[derive(Debug, Serialize)]
+struct HourRow {
+    start_ms: i64,
+    status: Status,
 }
 
 /// The page of the wrapper at that place in the snapshot.
@@ -44,6 +58,7 @@ pub fn view(snapshot: &Snapshot, at: usize, detail: &Detail) -> Result<Context> 
     context.insert("breakdown_window", &format::stretch(BREAKDOWN_HOURS * 60));
     context.insert("choices", &choices);
     context.insert("chosen", chosen);
+    context.insert("hours", &hours(&detail.statuses));
     context.insert("performance", &Chart::ranged(|at| performance::dual(&detail.ranges[at])));
     context.insert("percentiles", &Chart::ranged(|at| latency::percentiles(&detail.ranges[at])));
     context.insert("distribution", &Chart::single(latency::distribution(&detail.latency.latency)));
@@ -53,8 +68,23 @@ pub fn view(snapshot: &Snapshot, at: usize, detail: &Detail) -> Result<Context> 
     context.insert("slowest", &detail.slowest.iter().map(SampleRow::of).collect::<Vec<_>>());
     context.insert("in_flight", &detail.in_flight.iter().map(InFlightRow::of).collect::<Vec<_>>());
     context.insert("feed_hours", &FEED_HOURS);
-    context.insert("activity", &wrapper.activity);
+    context.insert("activity", &wrapper.activity[..wrapper.activity.len().min(ACTIVITY)]);
+    context.insert("most_activity", &ACTIVITY);
+    context.insert("more_activity", &(wrapper.activity.len() > ACTIVITY));
     Ok(context)
+}
+
+/// The worst status of each of the last hours that the statuses cover in full; an hour without data has none.
+fn hours(statuses: &[(i64, Status)]) -> Vec<HourRow> {
+    let mut worst = BTreeMap::new();
+    for &(at_ms, status) in statuses {
+        // A status is of what led up to it.
+        let hour = (at_ms - 1).div_euclid(HOUR_MS);
+        let entry = worst.entry(hour).or_insert(status);
+        *entry = status.min(*entry);
+    }
+    let rows = worst.into_iter().skip(1).map(|(hour, status)| HourRow { start_ms: hour * HOUR_MS, status });
+    rows.collect()
 }
 
 fn errors(detail: &Detail) -> Vec<ErrorRow<'_>> {
@@ -69,4 +99,25 @@ fn errors(detail: &Detail) -> Vec<ErrorRow<'_>> {
         });
     }
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_hour_is_as_bad_as_its_worst_moment_and_silence_is_no_moment() {
+        let statuses = [
+            (HOUR_MS, Status::Critical),
+            (HOUR_MS + 1, Status::NoData),
+            (2 * HOUR_MS, Status::Degraded),
+            (3 * HOUR_MS - 1, Status::Healthy),
+            (3 * HOUR_MS, Status::Unhealthy),
+            (3 * HOUR_MS + 1, Status::NoData),
+        ];
+        let hours: Vec<_> = hours(&statuses).iter().map(|row| (row.start_ms, row.status)).collect();
+        let expected =
+            [(HOUR_MS, Status::Degraded), (2 * HOUR_MS, Status::Unhealthy), (3 * HOUR_MS, Status::NoData)];
+        assert_eq!(hours, expected);
+    }
 }

@@ -7,7 +7,7 @@ dash.morph = (incoming) => {
   dash.tables.apply(incoming);
   dash.time.show(incoming);
   Idiomorph.morph(document.getElementById("main"), incoming, {
-    morphStyle: "innerHTML",
+    morphStyle: "outerHTML",
     ignoreActiveValue: true,
     callbacks: {
       beforeNodeMorphed: (node) => !(node instanceof HTMLElement && "keep" in node.dataset),

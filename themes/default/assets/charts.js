@@ -52,6 +52,12 @@ dash.charts = (() => {
     if (narrow) delete axis.title;
   }
 
+  function fitNarrow(layout) {
+    Object.assign(layout.margin, { l: 44, r: layout.yaxis2 ? 64 : 28 });
+    if (layout.xaxis.type === "date") Object.assign(layout.xaxis, { nticks: 4, tickangle: 0 });
+    if (layout.legend) layout.legend.y = -0.3;
+  }
+
   function style(layout, narrow) {
     layout.paper_bgcolor = "rgba(0,0,0,0)";
     layout.plot_bgcolor = "rgba(0,0,0,0)";
@@ -62,16 +68,19 @@ dash.charts = (() => {
       font: { color: colour("--chart-hover-text") },
     };
     layout.modebar = { bgcolor: "rgba(0,0,0,0)", color: colour("--chart-text"), activecolor: colour("--accent") };
-    layout.dragmode = matchMedia("(pointer: coarse)").matches ? false : "zoom";
+    // Fingers scroll the page; buttons, which then always show, zoom.
+    const coarse = matchMedia("(pointer: coarse)").matches;
+    layout.dragmode = coarse ? false : "zoom";
     for (const name of ["xaxis", "yaxis", "yaxis2"]) {
       if (layout[name]) axisStyle(layout[name], narrow);
     }
-    if (narrow) layout.margin = { ...layout.margin, l: 44, r: layout.yaxis2 ? 52 : 8 };
-    else if (layout.yaxis2) layout.margin.r = 72;
+    if (coarse) layout.margin.t = 40;
+    if (narrow) fitNarrow(layout);
+    else if (layout.yaxis2) layout.margin.r = 76;
   }
 
   function fitNames(figure, narrow) {
-    const most = narrow ? 16 : 26;
+    const most = narrow ? 20 : 26;
     const categories = figure.layout.yaxis?.type === "category";
     for (const trace of figure.data) {
       if (trace.name) trace.name = shorten(trace.name, most);

@@ -77,7 +77,7 @@ dash.live = (() => {
     } catch {
       return;
     }
-    if (message.event === "refresh") refreshSoon(message.changed);
+    if (message?.event === "refresh") refreshSoon(message.changed);
   }
 
   function connect() {
@@ -86,8 +86,8 @@ dash.live = (() => {
     const socket = new WebSocket(address);
     socket.addEventListener("open", () => {
       delay = 1000;
-      setState("live");
       socket.send(JSON.stringify({ event: "hello", snapshot: window.dashSnapshot?.id ?? "" }));
+      setState("live");
     });
     socket.addEventListener("message", (event) => receive(event.data));
     socket.addEventListener("close", reconnect);

@@ -1,0 +1,141 @@
+// How a page follows its site, with a host made up for the purpose: `DASH_SITE=<folder> node --test follow.test.js`.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import http from "node:http";
+import path from "node:path";
+import { after, before, test } from "node:test";
+import { desktop, drawn, launch, open, shownRange, zoom } from "./browser.js";
+
+const folder = process.env.DASH_SITE;
+const options = { skip: folder ? false : "`DASH_SITE` names no folder" };
+const types = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
+
+let browser;
+before(async () => {
+  browser = await launch();
+});
+after(() => browser.close());
+
+// What a careful host allows: nothing but the site's own files, and the styles that charts set on themselves.
+const policy =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
+  "img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'";
+
+// Serves the site under a path, some of its files replaced, until the test ends.
+async function host(t, replaced) {
+  const server = http.createServer((request, response) => {
+    const name = decodeURIComponent(request.url.split("?")[0]).replace("/team/", "") || "index.html";
+    try {
+      const body = replaced[name] ?? readFileSync(path.join(folder, name));
+      const type = types[path.extname(name)] ?? "text/plain";
+      response.writeHead(200, { "content-type": type, "content-security-policy": policy }).end(body);
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://127.0.0.1:${server.address().port}/team/`;
+}
+
+// Opens the site as a daemon would serve it, with this test at the other end of the socket.
+async function follow(t, replaced) {
+  replaced["live.json"] = '{"live":true}';
+  const url = await host(t, replaced);
+  const other = { received: [] };
+  const page = await open(browser, url, desktop, (page) =>
+    page.routeWebSocket(`${url.replace("http", "ws")}ws`, (socket) => {
+      other.socket = socket;
+      socket.onMessage((text) => other.received.push(JSON.parse(text)));
+    }),
+  );
+  t.after(() => page.context().close());
+  await page.locator('#link-state[data-state="live"]').waitFor();
+  return { page, other };
+}
+
+const read = (name) => readFileSync(path.join(folder, name), "utf8");
+
+// The overview as it might be a moment later: another number on a card.
+function later() {
+  return read("index.html").replace(/(id="card-operations"[\s\S]*?class="value">)[^<]*/, "$1987,654");
+}
+
+function laterSnapshot() {
+  return read("snapshot.js").replace(/"id":"[^"]*"/, '"id":"later"');
+}
+
+const operations = (page) => page.locator("#card-operations .value").textContent();
+
+test("a page takes in a newer snapshot and keeps what the reader did", options, async (t) => {
+  const replaced = {};
+  const { page, other } = await follow(t, replaced);
+  const hellos = other.received;
+  await drawn(page, "chart-system");
+  assert.equal(hellos[0].event, "hello");
+  assert.equal(hellos[0].snapshot, await page.evaluate(() => window.dashSnapshot.id));
+
+  await zoom(page, "chart-system");
+  const zoomed = await shownRange(page, "chart-system");
+  await page.locator("#wrapper-table th", { hasText: "Score" }).getByRole("button").click();
+  const names = () => page.locator("#wrapper-table tbody tr:visible th").allTextContents();
+  await page.getByRole("searchbox").fill("a");
+  const shown = await names();
+  await page.evaluate(() => {
+    window.sameDocument = true;
+    scrollTo({ top: 300, behavior: "instant" });
+  });
+  const scroll = await page.evaluate(() => scrollY);
+
+  Object.assign(replaced, { "index.html": later(), "snapshot.js": laterSnapshot() });
+  other.socket.send(JSON.stringify({ event: "refresh", snapshot: "later", changed: ["index.html"] }));
+  await page.locator("#card-operations .value", { hasText: "987,654" }).waitFor();
+  assert.equal(await page.evaluate(() => window.sameDocument), true);
+  assert.equal(await page.evaluate(() => scrollY), scroll);
+  assert.deepEqual(await shownRange(page, "chart-system"), zoomed);
+  assert.deepEqual(await names(), shown);
+  assert.equal(await page.getByRole("searchbox").inputValue(), "a");
+  assert.match(await page.locator("#announcer").textContent(), /^Updated/);
+  assert.deepEqual(page.complaints, []);
+
+  await other.socket.close();
+  await page.locator("#link-state", { hasText: "reconnecting…" }).waitFor();
+  await page.locator("#link-state", { hasText: "live" }).waitFor();
+  assert.equal(hellos.at(-1).snapshot, "later");
+});
+
+test("a page that did not change takes only the times", options, async (t) => {
+  const replaced = {};
+  const { page, other } = await follow(t, replaced);
+  const before = await operations(page);
+  const newer = read("snapshot.js")
+    .replace(/"id":"[^"]*"/, '"id":"later"')
+    .replace(/"generated_at":"[^"]*"/, '"generated_at":"2031-05-06T07:08:09Z"');
+  Object.assign(replaced, { "index.html": later(), "snapshot.js": newer });
+  other.socket.send(JSON.stringify({ event: "refresh", snapshot: "later", changed: ["wrappers/other.html"] }));
+  await page.locator("#freshness", { hasText: "2031-05-06 07:08 UTC" }).waitFor();
+  assert.equal(await operations(page), before);
+});
+
+test("on a plain file host the page looks for itself", options, async (t) => {
+  const replaced = {};
+  const page = await open(browser, await host(t, replaced));
+  t.after(() => page.context().close());
+  await page.waitForLoadState("networkidle");
+  assert.equal(await page.locator("#link-state").textContent(), "static");
+  Object.assign(replaced, { "index.html": later(), "snapshot.js": laterSnapshot() });
+  await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+  await page.locator("#card-operations .value", { hasText: "987,654" }).waitFor();
+  assert.deepEqual(page.complaints, []);
+});
+
+test("strange frames are passed over", options, async (t) => {
+  const { page, other } = await follow(t, {});
+  for (const frame of ["", "not JSON", "null", "[]", '{"event":"other"}']) other.socket.send(frame);
+  other.socket.send(JSON.stringify({ event: "refresh", snapshot: "x", changed: null }));
+  await page.waitForLoadState("networkidle");
+  assert.deepEqual(page.complaints, []);
+});
