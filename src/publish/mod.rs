@@ -51,7 +51,8 @@ impl Published {
 pub fn standing(output: &Path, id: &str) -> Result<Option<Manifest>> {
     let whole = |manifest: &Manifest| {
         let files = || manifest.files.iter().all(|(path, entry)| on_disk(output, path, entry.size));
-        let interrupted = [JOURNAL.to_owned(), unfinished(JOURNAL)].iter().any(|path| output.join(path).exists());
+        let interrupted =
+            [JOURNAL.to_owned(), unfinished(JOURNAL)].iter().any(|path| output.join(path).exists());
         manifest.id == id && !interrupted && files()
     };
     Ok(manifest::read(output)?.filter(whole))
