@@ -70,9 +70,6 @@ pub fn publish(site: &Site, output: &Path, stamp: &Stamp) -> Result<Published> {
     fs::create_dir_all(output).with_context(|| format!("creating the folder `{}`", output.display()))?;
     let before = manifest::read(output)?;
     let broken = journal(output)?;
-    for path in broken.iter().map(String::as_str).chain([JOURNAL, SNAPSHOT_SCRIPT, MANIFEST]) {
-        remove(output, &unfinished(path))?;
-    }
     let known = |path: &str| before.as_ref().and_then(|before| before.files.get(path));
     let mut files = BTreeMap::new();
     let mut dirty = Vec::new();
@@ -116,6 +113,7 @@ pub fn publish(site: &Site, output: &Path, stamp: &Stamp) -> Result<Published> {
     write(output, MANIFEST, &serde_json::to_vec_pretty(&manifest)?)?;
     for path in &gone {
         remove(output, path)?;
+        remove(output, &unfinished(path))?;
     }
     remove(output, JOURNAL)?;
     Ok(Published { manifest, written: dirty.len(), removed: gone.len() })
@@ -195,7 +193,8 @@ fn write(output: &Path, path: &str, bytes: &[u8]) -> Result<()> {
     put().with_context(|| format!("writing `{}`", target.display()))
 }
 
-/// Where a file is written until it is whole: beside its place, under a name that the next builder knows.
+/// Where a file is written until it is whole: beside its place, and always the same, so that what a killed
+/// builder left there is written over by the next.
 fn unfinished(path: &str) -> String {
     let at = path.rfind('/').map_or(0, |slash| slash + 1);
     format!("{}.dash-new-{}", &path[..at], &path[at..])
@@ -218,4 +217,32 @@ pub fn sha256(bytes: &[u8]) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site(pages: &[&str]) -> Site {
+        let mut site = Site::default();
+        pages.iter().for_each(|page| site.add(*page, "text").expect("the path is free"));
+        site
+    }
+
+    #[test]
+    fn what_a_killed_builder_left_of_a_page_that_is_gone_goes_too() {
+        let output = tempfile::tempdir().expect("a temporary folder");
+        let stamp = Stamp { moment_ms: 0, last_data_ms: None, sources: Vec::new() };
+        let publish = |site: Site| publish(&site, output.path(), &stamp).expect("the folder is writable");
+        publish(site(&["index.html"]));
+        fs::create_dir(output.path().join("old")).expect("the folder is writable");
+        for path in ["old/whole.html", "old/.dash-new-begun.html", "old/mine.html"] {
+            fs::write(output.path().join(path), "left over").expect("the folder is writable");
+        }
+        fs::write(output.path().join(JOURNAL), "old/whole.html\nold/begun.html\n").expect("writable");
+        publish(site(&["index.html"]));
+        let left: Vec<_> = fs::read_dir(output.path().join("old")).expect("it is there").flatten().collect();
+        assert_eq!(left.iter().map(fs::DirEntry::file_name).collect::<Vec<_>>(), ["mine.html"]);
+        assert!(!output.path().join(JOURNAL).exists());
+    }
 }
