@@ -3,12 +3,12 @@
 //!
 //! While files are being replaced, [`JOURNAL`] lists them. It is removed after the manifest stands; if the
 //! builder dies in between, the next one finds it, knows these files as its own and writes them all again.
+//! So at any instant every file is what the manifest says, or is in the journal.
 
 pub mod manifest;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -51,7 +51,9 @@ impl Published {
 pub fn standing(output: &Path, id: &str) -> Result<Option<Manifest>> {
     let whole = |manifest: &Manifest| {
         let files = || manifest.files.iter().all(|(path, entry)| on_disk(output, path, entry.size));
-        manifest.id == id && !output.join(JOURNAL).exists() && files()
+        let interrupted =
+            [JOURNAL.to_owned(), unfinished(JOURNAL)].iter().any(|path| output.join(path).exists());
+        manifest.id == id && !interrupted && files()
     };
     Ok(manifest::read(output)?.filter(whole))
 }
@@ -111,6 +113,7 @@ pub fn publish(site: &Site, output: &Path, stamp: &Stamp) -> Result<Published> {
     write(output, MANIFEST, &serde_json::to_vec_pretty(&manifest)?)?;
     for path in &gone {
         remove(output, path)?;
+        remove(output, &unfinished(path))?;
     }
     remove(output, JOURNAL)?;
     Ok(Published { manifest, written: dirty.len(), removed: gone.len() })
@@ -180,23 +183,21 @@ fn is_foreign(path: &Path, bytes: &[u8]) -> bool {
 
 /// Puts a whole file in place: readers see the old one or the new one.
 fn write(output: &Path, path: &str, bytes: &[u8]) -> Result<()> {
-    let target = output.join(path);
+    let (target, unfinished) = (output.join(path), output.join(unfinished(path)));
     let folder = target.parent().expect("a path below the output folder has a parent");
     let put = || -> std::io::Result<()> {
         fs::create_dir_all(folder)?;
-        let mut file =
-            tempfile::Builder::new().prefix(".dash-").permissions(readable()).tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        file.persist(&target)?;
-        Ok(())
+        fs::write(&unfinished, bytes)?;
+        fs::rename(&unfinished, &target)
     };
     put().with_context(|| format!("writing `{}`", target.display()))
 }
 
-/// A web server runs as another user: what is published is for all to read, as far as the umask allows.
-fn readable() -> fs::Permissions {
-    use std::os::unix::fs::PermissionsExt;
-    fs::Permissions::from_mode(0o666)
+/// Where a file is written until it is whole: beside its place, and always the same, so that what a killed
+/// builder left there is written over by the next.
+fn unfinished(path: &str) -> String {
+    let at = path.rfind('/').map_or(0, |slash| slash + 1);
+    format!("{}.dash-new-{}", &path[..at], &path[at..])
 }
 
 fn remove(output: &Path, path: &str) -> Result<()> {
@@ -216,4 +217,32 @@ pub fn sha256(bytes: &[u8]) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site(pages: &[&str]) -> Site {
+        let mut site = Site::default();
+        pages.iter().for_each(|page| site.add(*page, "text").expect("the path is free"));
+        site
+    }
+
+    #[test]
+    fn what_a_killed_builder_left_of_a_page_that_is_gone_goes_too() {
+        let output = tempfile::tempdir().expect("a temporary folder");
+        let stamp = Stamp { moment_ms: 0, last_data_ms: None, sources: Vec::new() };
+        let publish = |site: Site| publish(&site, output.path(), &stamp).expect("the folder is writable");
+        publish(site(&["index.html"]));
+        fs::create_dir(output.path().join("old")).expect("the folder is writable");
+        for path in ["old/whole.html", "old/.dash-new-begun.html", "old/mine.html"] {
+            fs::write(output.path().join(path), "left over").expect("the folder is writable");
+        }
+        fs::write(output.path().join(JOURNAL), "old/whole.html\nold/begun.html\n").expect("writable");
+        publish(site(&["index.html"]));
+        let left: Vec<_> = fs::read_dir(output.path().join("old")).expect("it is there").flatten().collect();
+        assert_eq!(left.iter().map(fs::DirEntry::file_name).collect::<Vec<_>>(), ["mine.html"]);
+        assert!(!output.path().join(JOURNAL).exists());
+    }
 }

@@ -1,6 +1,7 @@
 //! Everything that is tested at a boundary: one crate, one module a topic.
 
 mod cli;
+mod crash;
 mod golden;
 mod report;
 mod seeded;

@@ -59,8 +59,15 @@ impl Folder {
 
 /// The built binary, run in a folder, with no settings from outside.
 pub fn dash(folder: &Folder) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dash"));
-    command.current_dir(folder.path("")).timeout(std::time::Duration::from_secs(60));
+    let mut command = Command::from_std(process(folder));
+    command.timeout(std::time::Duration::from_secs(60));
+    command
+}
+
+/// The same for a test that goes on while it runs.
+pub fn process(folder: &Folder) -> std::process::Command {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_dash"));
+    command.current_dir(folder.path(""));
     for variable in ["DASH_CONFIG", "DASH_OUTPUT", "DASH_BIND", "DASH_LOG"] {
         command.env_remove(variable);
     }
