@@ -108,9 +108,17 @@ fn read_in_blocks(reading: &Reading, block_bytes: usize) -> Read {
     let mut survey = Survey::new(reading, &ledger);
     let files: Vec<Planned> = survey.plan(&layouts);
     let bounds = Bounds { block_bytes, max_line_bytes, now_ms };
+    // Nothing in a file is newer than the file, so a moment that lies after all of them (a wrong clock) must
+    // not make their newest operations too old to be kept.
+    let newest_ms = files.iter().map(|file| (file.found.stat.modified_ns / 1_000_000) as i64).max();
+    let ahead_ms = newest_ms.map_or(0, |newest| (now_ms - newest).max(0));
     let work = Work {
         files: &files,
-        rules: Rules { retention: reading.retention, limits: reading.limits, max_line_bytes },
+        rules: Rules {
+            retention: reading.retention.earlier(ahead_ms),
+            limits: reading.limits,
+            max_line_bytes,
+        },
         bytes_total: files.iter().map(|file| file.found.stat.size).sum(),
         progress: reading.progress,
         order: Mutex::new(Order::new(files.len(), Flights::new(reading.in_flight))),

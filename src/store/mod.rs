@@ -12,6 +12,8 @@ pub mod settings;
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, TryLockError};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -26,6 +28,9 @@ use crate::store::chunks::Span;
 
 /// The folder, in the site's folder, that holds the store.
 pub const FOLDER: &str = ".dash";
+
+/// How long to wait for another builder.
+pub const PATIENCE: Duration = Duration::from_secs(2);
 
 /// An open store. Whoever holds it is the only builder of the site: the lock goes with the value, and with
 /// the process.
@@ -60,23 +65,28 @@ pub struct Reading {
 }
 
 impl Store {
-    /// Opens or creates the store of the site in `root`, and waits for no one.
+    /// Opens or creates the store of the site in `root`. Waits a moment for another build to end, since most
+    /// take less.
     ///
     /// # Errors
-    /// If another build holds it, if its folder cannot be written, or if it is damaged or of a newer dash.
+    /// If another build holds it for longer than [`PATIENCE`], if its folder cannot be written, or if it is damaged or of a newer dash.
     pub fn open(root: &Path) -> Result<Store> {
         let folder = root.join(FOLDER);
         fs::create_dir_all(&folder).with_context(|| format!("creating the folder `{}`", folder.display()))?;
         let lock_path = folder.join("lock");
         let lock =
             fs::File::create(&lock_path).with_context(|| format!("creating `{}`", lock_path.display()))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                bail!("another `dash` is building this site; wait for it, or stop it")
-            }
-            Err(TryLockError::Error(error)) => {
-                return Err(error).with_context(|| format!("locking `{}`", lock_path.display()));
+        let begun = Instant::now();
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => sleep(PATIENCE / 100),
+                Err(TryLockError::WouldBlock) => {
+                    bail!("another `dash` is building this site; wait for it, or stop it")
+                }
+                Err(TryLockError::Error(error)) => {
+                    return Err(error).with_context(|| format!("locking `{}`", lock_path.display()));
+                }
             }
         }
         let path = folder.join("store.db");
