@@ -106,6 +106,13 @@ fn a_wrong_clock_loses_nothing() {
     let folder = site(&operation("a", 10, "success"));
     build(&folder);
     folder.append("content/operations/a.jsonl", &operation("a", 11, "error"));
+    // As old as what is in it, as logs are: that is what tells a wrong clock from a late build.
+    let log = fs::File::options()
+        .append(true)
+        .open(folder.path("content/operations/a.jsonl"))
+        .expect("it is there");
+    let moment = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_769_346_000);
+    log.set_modified(moment).expect("its time can be set");
     for wrong in ["2026-02-25T13:00:00Z", "2028-01-01T00:00:00Z"] {
         dash(&folder).args(["export", "--now", wrong]).assert().success();
         dash(&folder).args(["build", "--now", wrong]).assert().success();
