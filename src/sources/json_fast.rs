@@ -5,6 +5,8 @@
 //! newline between tokens, an error) is declined and left to [`crate::sources::json`], which says the same
 //! of every line that is not.
 
+use std::ops::Range;
+
 use crate::sources::layout::{Node, Target};
 use crate::sources::number::Decimal;
 use crate::sources::record::{Field, Raw, RawRecord};
@@ -26,43 +28,15 @@ const STEP_BYTES: usize = 32;
 #[derive(Debug)]
 pub struct Scanner<'l> {
     root: &'l Node,
-    first: Steps<'l>,
-    others: Steps<'l>,
-}
-
-impl<'l> Scanner<'l> {
-    pub fn new(root: &'l Node) -> Scanner<'l> {
-        let steps = |first| Steps { first, steps: Vec::new() };
-        Scanner { root, first: steps(true), others: steps(false) }
-    }
-
-    /// Reads the record that begins at `at`, and returns where its line ends: at its newline, or at the end
-    /// of the text. `None` where that is left to the complete reader; the record is then of no use.
-    pub fn record<'a>(&mut self, text: &'a str, at: usize, record: &mut RawRecord<'a>) -> Option<usize> {
-        let mut cursor = Cursor { text, bytes: text.as_bytes(), at };
-        cursor.take(b'{')?;
-        let mut member = self.first.member(&mut cursor, &mut 0, self.root)?;
-        let mut next = 0;
-        loop {
-            match member {
-                Member::End => return cursor.line_end(),
-                Member::Unread => cursor.skip_value(DEPTH)?,
-                Member::Value(field) => cursor.value(record.slot(field))?,
-                Member::Read(target) => cursor.assign(target, record)?,
-            }
-            if cursor.byte()? == b'}' {
-                cursor.at += 1;
-                return cursor.line_end();
-            }
-            member = self.others.member(&mut cursor, &mut next, self.root)?;
-        }
-    }
+    /// What stood before a record's first value.
+    openings: Vec<Step<'l>>,
+    /// What stood between two values, in the order in which it came; that included which not all records have.
+    steps: Vec<Step<'l>>,
 }
 
 /// What an object goes on with.
 #[derive(Clone, Copy, Debug)]
 enum Member<'l> {
-    End,
     Unread,
     /// One value and nothing below it, which is nearly every key.
     Value(Field),
@@ -76,55 +50,70 @@ impl<'l> Member<'l> {
     }
 }
 
-/// Keys in the order in which they came, those included that not all records have.
-#[derive(Debug)]
-struct Steps<'l> {
-    /// Nothing stands before these keys; before others a comma does.
-    first: bool,
-    steps: Vec<Step<'l>>,
+impl<'l> Scanner<'l> {
+    pub fn new(root: &'l Node) -> Scanner<'l> {
+        Scanner { root, openings: Vec::new(), steps: Vec::new() }
+    }
+
+    /// Reads the record that begins at `at`, and returns where its line ends: at its newline, or at the end
+    /// of the text. `None` where that is left to the complete reader; the record is then of no use.
+    pub fn record<'a>(&mut self, text: &'a str, at: usize, record: &mut RawRecord<'a>) -> Option<usize> {
+        let bytes = text.as_bytes();
+        let start = byte(bytes, at, b'{')?;
+        let (mut at, mut next) = (start, 0);
+        loop {
+            match self.run(text, Run { at, opening: at == start, next }, record)? {
+                Ran::End(end) => return line_end(bytes, end),
+                Ran::Unknown(run) => {
+                    let (end, key) = key(bytes, run.at, run.opening)?;
+                    let Some(key) = key else { return line_end(bytes, end) };
+                    let step = Step::new(&bytes[run.at..end], Member::new(self.root.get(&text[key])));
+                    at = read(text, end, step.member, record)?;
+                    let steps = if run.opening { &mut self.openings } else { &mut self.steps };
+                    next = remember(steps, step, run.next);
+                    if run.opening {
+                        next = 0;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Follows the steps that were taken before, to the end of the record or to a key that is not there.
+    fn run<'a>(&self, text: &'a str, run: Run, record: &mut RawRecord<'a>) -> Option<Ran> {
+        let bytes = text.as_bytes();
+        let Run { mut at, mut opening, next } = run;
+        let mut steps = if opening { &self.openings[..] } else { self.steps.get(next..)? };
+        loop {
+            if !opening && *bytes.get(at)? == b'}' {
+                return Some(Ran::End(at + 1));
+            }
+            let Some((step, after)) = taken(steps, bytes, at) else {
+                let next = if opening { 0 } else { self.steps.len() - steps.len() };
+                return Some(Ran::Unknown(Run { at, opening, next }));
+            };
+            at = read(text, at + step.len, step.member, record)?;
+            steps = if opening { &self.steps[..] } else { after };
+            opening = false;
+        }
+    }
 }
 
-impl<'l> Steps<'l> {
-    /// Passes over what stands between two values.
-    #[inline(always)]
-    fn member(&mut self, cursor: &mut Cursor, next: &mut usize, root: &'l Node) -> Option<Member<'l>> {
-        match self.remembered(cursor, next) {
-            Some(member) => Some(member),
-            None => self.unknown(cursor, next, root),
-        }
-    }
+/// A place between two values.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    at: usize,
+    /// No value was before.
+    opening: bool,
+    /// The step to be tried first.
+    next: usize,
+}
 
-    #[inline(never)]
-    fn unknown(&mut self, cursor: &mut Cursor, next: &mut usize, root: &'l Node) -> Option<Member<'l>> {
-        let start = cursor.at;
-        let Some(key) = cursor.key(self.first)? else { return Some(Member::End) };
-        let member = Member::new(root.get(key));
-        *next = self.learn(*next, &cursor.bytes[start..cursor.at], member);
-        Some(member)
-    }
-
-    #[inline(always)]
-    fn remembered(&self, cursor: &mut Cursor, next: &mut usize) -> Option<Member<'l>> {
-        let ahead = words(cursor.bytes.get(cursor.at..)?.first_chunk()?);
-        let steps = self.steps.get(*next..)?;
-        let at = steps.iter().take(TRIES).position(|step| step.begins(&ahead))?;
-        cursor.at += steps[at].len;
-        *next += at + 1;
-        Some(steps[at].member)
-    }
-
-    /// Remembers a key, and returns the place of the step after it.
-    fn learn(&mut self, next: usize, text: &[u8], member: Member<'l>) -> usize {
-        if text.len() > STEP_BYTES {
-            return next;
-        }
-        let step = Step::new(text, member);
-        let known = self.steps.iter().position(|other| other.words == step.words && other.len == step.len);
-        if known.is_none() && self.steps.len() < MOST_STEPS {
-            self.steps.insert(next, step);
-        }
-        known.unwrap_or(next).min(self.steps.len() - 1) + 1
-    }
+enum Ran {
+    /// The record ends before this place.
+    End(usize),
+    /// No step goes on from here.
+    Unknown(Run),
 }
 
 /// What stands between two values, `,"model":` with its spaces, as words to be compared at once.
@@ -137,17 +126,61 @@ struct Step<'l> {
 }
 
 impl<'l> Step<'l> {
+    /// A text that is too long is cut, and never comes.
     fn new(text: &[u8], member: Member<'l>) -> Step<'l> {
         let (mut bytes, mut mask) = ([0; STEP_BYTES], [0; STEP_BYTES]);
-        bytes[..text.len()].copy_from_slice(text);
-        mask[..text.len()].fill(0xff);
+        let kept = text.len().min(STEP_BYTES);
+        bytes[..kept].copy_from_slice(&text[..kept]);
+        mask[..kept].fill(0xff);
         Step { words: words(&bytes), masks: words(&mask), len: text.len(), member }
     }
 
     #[inline(always)]
-    fn begins(&self, ahead: &[u64; STEP_BYTES / 8]) -> bool {
+    fn begins(&self, ahead: &[u8; STEP_BYTES]) -> bool {
+        let ahead = words(ahead);
         let differ = |at: usize| (ahead[at] ^ self.words[at]) & self.masks[at];
-        differ(0) | differ(1) | differ(2) | differ(3) == 0
+        differ(0) | differ(1) == 0 && (self.len <= 16 || differ(2) | differ(3) == 0)
+    }
+}
+
+/// The step that goes on from a place, and the steps after it.
+#[inline(always)]
+fn taken<'s, 'l>(steps: &'s [Step<'l>], bytes: &[u8], at: usize) -> Option<(&'s Step<'l>, &'s [Step<'l>])> {
+    let ahead = bytes.get(at..)?.first_chunk()?;
+    match steps.split_first()? {
+        (step, after) if step.begins(ahead) => Some((step, after)),
+        _ => taken_later(steps, ahead),
+    }
+}
+
+#[inline(never)]
+fn taken_later<'s, 'l>(
+    steps: &'s [Step<'l>],
+    ahead: &[u8; STEP_BYTES],
+) -> Option<(&'s Step<'l>, &'s [Step<'l>])> {
+    let found = steps.iter().take(TRIES).position(|step| step.begins(ahead))?;
+    Some((&steps[found], &steps[found + 1..]))
+}
+
+/// Remembers a step, and returns the place after it.
+fn remember<'l>(steps: &mut Vec<Step<'l>>, step: Step<'l>, next: usize) -> usize {
+    if step.len > STEP_BYTES {
+        return next;
+    }
+    let known = steps.iter().position(|other| other.words == step.words && other.len == step.len);
+    if known.is_none() && steps.len() < MOST_STEPS {
+        steps.insert(next, step);
+    }
+    known.unwrap_or(next).min(steps.len() - 1) + 1
+}
+
+/// The value of a member.
+#[inline(always)]
+fn read<'a>(text: &'a str, at: usize, member: Member, record: &mut RawRecord<'a>) -> Option<usize> {
+    match member {
+        Member::Value(field) => value(text, at, record.slot(field)),
+        Member::Unread => skip_value(text.as_bytes(), at, DEPTH),
+        Member::Read(target) => assign(text, at, target, record),
     }
 }
 
@@ -156,250 +189,231 @@ fn words(bytes: &[u8; STEP_BYTES]) -> [u64; STEP_BYTES / 8] {
     std::array::from_fn(|at| u64::from_le_bytes(chunks[at]))
 }
 
-/// A place in a text. Each method passes over what it names, or returns `None` if that is not there, or
-/// not in the way that is read fast.
-struct Cursor<'a> {
-    text: &'a str,
-    bytes: &'a [u8],
-    at: usize,
+// Each function below passes over what it is named for, and returns the place after it; or `None` if that
+// is not there, or not in the way that is read fast. A place that is handed on stays in a register.
+
+fn byte(bytes: &[u8], at: usize, expected: u8) -> Option<usize> {
+    (*bytes.get(at)? == expected).then_some(at + 1)
 }
 
-impl<'a> Cursor<'a> {
-    #[inline(always)]
-    fn byte(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
+/// Blanks, but no newline: records do not go over lines here.
+fn blanks(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(b' ' | b'\t' | b'\r') = bytes.get(at) {
+        at += 1;
     }
+    at
+}
 
-    fn take(&mut self, byte: u8) -> Option<()> {
-        (self.byte()? == byte).then(|| self.at += 1)
+fn line_end(bytes: &[u8], at: usize) -> Option<usize> {
+    let at = blanks(bytes, at);
+    matches!(bytes.get(at), None | Some(b'\n')).then_some(at)
+}
+
+/// A key with what stands before and after it; no key where its object ends instead.
+fn key(bytes: &[u8], at: usize, first: bool) -> Option<(usize, Option<Range<usize>>)> {
+    let mut at = blanks(bytes, at);
+    if *bytes.get(at)? == b'}' {
+        return Some((at + 1, None));
     }
-
-    /// Blanks, but no newline: records do not go over lines here.
-    fn blanks(&mut self) {
-        while let Some(b' ' | b'\t' | b'\r') = self.byte() {
-            self.at += 1;
-        }
+    if !first {
+        at = blanks(bytes, byte(bytes, at, b',')?);
     }
+    let start = byte(bytes, at, b'"')?;
+    let end = special(bytes, start);
+    // A key with escapes is left to the complete reader.
+    let at = blanks(bytes, byte(bytes, end, b'"')?);
+    let at = blanks(bytes, byte(bytes, at, b':')?);
+    Some((at, Some(start..end)))
+}
 
-    fn line_end(&mut self) -> Option<usize> {
-        self.blanks();
-        matches!(self.byte(), None | Some(b'\n')).then_some(self.at)
+/// The rest of a string after its quote; whether it has escapes.
+#[inline(always)]
+fn string(bytes: &[u8], at: usize) -> Option<(usize, bool)> {
+    let at = special(bytes, at);
+    match *bytes.get(at)? {
+        b'"' => Some((at + 1, false)),
+        _ => Some((escaped_string(bytes, at)?, true)),
     }
+}
 
-    /// A key with what stands before and after it; `Some(None)` for the end of its object instead.
-    fn key(&mut self, first: bool) -> Option<Option<&'a str>> {
-        self.blanks();
-        if self.byte()? == b'}' {
-            self.at += 1;
-            return Some(None);
-        }
-        if !first {
-            self.take(b',')?;
-            self.blanks();
-        }
-        let start = self.at + 1;
-        let escaped = self.string()?;
-        let key = &self.text[start..self.at - 1];
-        self.blanks();
-        self.take(b':')?;
-        self.blanks();
-        (!escaped).then_some(Some(key))
-    }
-
-    /// A string; whether it has escapes.
-    #[inline(always)]
-    fn string(&mut self) -> Option<bool> {
-        self.take(b'"')?;
-        let mut escaped = false;
-        loop {
-            self.at = special(self.bytes, self.at);
-            match self.byte()? {
-                b'"' => {
-                    self.at += 1;
-                    return Some(escaped);
-                }
-                b'\\' => {
-                    escaped = true;
-                    self.escape()?;
-                }
-                _ => return None,
-            }
-        }
-    }
-
-    fn escape(&mut self) -> Option<()> {
-        match *self.bytes.get(self.at + 1)? {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 2,
-            b'u' => {
-                let digits = self.bytes.get(self.at + 2..self.at + 6)?;
+#[inline(never)]
+fn escaped_string(bytes: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        match (*bytes.get(at)?, bytes.get(at + 1)) {
+            (b'"', _) => return Some(at + 1),
+            (b'\\', Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't')) => at += 2,
+            (b'\\', Some(b'u')) => {
+                let digits = bytes.get(at + 2..at + 6)?;
                 digits.iter().all(u8::is_ascii_hexdigit).then_some(())?;
-                self.at += 6;
+                at += 6;
             }
             _ => return None,
         }
-        Some(())
+        at = special(bytes, at);
     }
+}
 
-    /// A number, its value along the way.
-    #[inline(always)]
-    fn number(&mut self, slot: &mut Raw<'a>) -> Option<()> {
-        let start = self.at;
-        let negative = self.byte()? == b'-';
-        self.at += usize::from(negative);
-        let digits = self.at;
-        let mut mantissa = 0;
-        if self.byte()? == b'0' {
-            self.at += 1;
-        } else {
-            self.digits(&mut mantissa)?;
-        }
-        let mut count = self.at - digits;
-        let mut decimals = 0;
-        if self.byte() == Some(b'.') {
-            self.at += 1;
-            decimals = self.digits(&mut mantissa)?;
-            count += decimals;
-        }
-        let exponent = matches!(self.byte(), Some(b'e' | b'E'));
-        if exponent {
-            self.at += 1;
-            self.at += usize::from(matches!(self.byte(), Some(b'+' | b'-')));
-            self.digits(&mut 0)?;
-        }
-        let text = &self.text[start..self.at];
-        let plain = !exponent && count <= Decimal::DIGITS;
-        let number = Decimal { mantissa, decimals: decimals as u8, negative };
-        *slot = if plain { Raw::Number(text, number) } else { Raw::Literal(text) };
-        Some(())
+/// A number; its value where it is a plain decimal.
+#[inline(always)]
+fn number(bytes: &[u8], start: usize) -> Option<(usize, Option<Decimal>)> {
+    let negative = *bytes.get(start)? == b'-';
+    let whole = start + usize::from(negative);
+    let mut mantissa = 0;
+    let mut at = if *bytes.get(whole)? == b'0' { whole + 1 } else { digits(bytes, whole, &mut mantissa)? };
+    let (mut count, mut decimals) = (at - whole, 0);
+    if bytes.get(at) == Some(&b'.') {
+        let point = at;
+        at = digits(bytes, point + 1, &mut mantissa)?;
+        decimals = at - point - 1;
+        count += decimals;
     }
+    if let Some(b'e' | b'E') = bytes.get(at) {
+        return Some((exponent(bytes, at + 1)?, None));
+    }
+    let number = Decimal { mantissa, decimals: decimals as u8, negative };
+    Some((at, (count <= Decimal::DIGITS).then_some(number)))
+}
 
-    /// Digits, taken on to a mantissa; returns how many.
-    #[inline(always)]
-    fn digits(&mut self, mantissa: &mut u64) -> Option<usize> {
-        let start = self.at;
-        loop {
-            let (value, count) = match self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) {
-                Some(ahead) => leading_digits(*ahead),
-                None => self.digit(),
+#[inline(never)]
+fn exponent(bytes: &[u8], at: usize) -> Option<usize> {
+    let sign = matches!(bytes.get(at), Some(b'+' | b'-'));
+    digits(bytes, at + usize::from(sign), &mut 0)
+}
+
+/// One digit or more, taken on to a mantissa.
+#[inline(always)]
+fn digits(bytes: &[u8], start: usize, mantissa: &mut u64) -> Option<usize> {
+    let mut at = start;
+    while let Some(ahead) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let (value, count) = leading_digits(*ahead);
+        *mantissa = mantissa.wrapping_mul(TENS[count]).wrapping_add(value);
+        at += count;
+        if count < 8 {
+            return (at > start).then_some(at);
+        }
+    }
+    last_digits(bytes, start, at, mantissa)
+}
+
+/// Digits near the end of the text.
+#[cold]
+fn last_digits(bytes: &[u8], start: usize, mut at: usize, mantissa: &mut u64) -> Option<usize> {
+    while let Some(digit @ b'0'..=b'9') = bytes.get(at) {
+        *mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
+        at += 1;
+    }
+    (at > start).then_some(at)
+}
+
+fn word(bytes: &[u8], at: usize, word: &[u8]) -> Option<usize> {
+    bytes[at..].starts_with(word).then_some(at + word.len())
+}
+
+fn skip_value(bytes: &[u8], at: usize, depth: usize) -> Option<usize> {
+    match *bytes.get(at)? {
+        b'"' => string(bytes, at + 1).map(|(end, _)| end),
+        b'-' | b'0'..=b'9' => number(bytes, at).map(|(end, _)| end),
+        b't' => word(bytes, at, b"true"),
+        b'f' => word(bytes, at, b"false"),
+        b'n' => word(bytes, at, b"null"),
+        b'{' => skip_object(bytes, at + 1, depth.checked_sub(1)?),
+        b'[' => skip_array(bytes, at + 1, depth.checked_sub(1)?),
+        _ => None,
+    }
+}
+
+fn skip_object(bytes: &[u8], mut at: usize, depth: usize) -> Option<usize> {
+    let mut first = true;
+    loop {
+        let (after, key) = key(bytes, at, first)?;
+        if key.is_none() {
+            return Some(after);
+        }
+        at = skip_value(bytes, after, depth)?;
+        first = false;
+    }
+}
+
+fn skip_array(bytes: &[u8], at: usize, depth: usize) -> Option<usize> {
+    let mut at = blanks(bytes, at);
+    if *bytes.get(at)? == b']' {
+        return Some(at + 1);
+    }
+    loop {
+        at = blanks(bytes, skip_value(bytes, at, depth)?);
+        if *bytes.get(at)? == b']' {
+            return Some(at + 1);
+        }
+        at = blanks(bytes, byte(bytes, at, b',')?);
+    }
+}
+
+/// Any value, into the place where it belongs: made elsewhere and moved there, it costs twice as much.
+#[inline(always)]
+fn value<'a>(text: &'a str, start: usize, slot: &mut Raw<'a>) -> Option<usize> {
+    let bytes = text.as_bytes();
+    match *bytes.get(start)? {
+        b'"' => {
+            let (end, escaped) = string(bytes, start + 1)?;
+            *slot = match escaped {
+                _ if end == start + 2 => Raw::Missing,
+                true => Raw::Escaped(&text[start..end]),
+                false => Raw::Text(&text[start + 1..end - 1]),
             };
-            *mantissa = mantissa.wrapping_mul(TENS[count]).wrapping_add(value);
-            self.at += count;
-            if count == 0 || count < 8 && self.bytes.len() - self.at >= 8 {
-                return (self.at > start).then(|| self.at - start);
-            }
+            Some(end)
+        }
+        b'-' | b'0'..=b'9' => {
+            let (end, decimal) = number(bytes, start)?;
+            let text = &text[start..end];
+            *slot = match decimal {
+                Some(decimal) => Raw::Number(text, decimal),
+                None => Raw::Literal(text),
+            };
+            Some(end)
+        }
+        first => {
+            let end = skip_value(bytes, start, DEPTH)?;
+            let text = &text[start..end];
+            *slot = match first {
+                b'{' | b'[' => Raw::Nested(text),
+                b'n' => Raw::Missing,
+                _ => Raw::Literal(text),
+            };
+            Some(end)
         }
     }
+}
 
-    /// One digit or none, near the end of the text.
-    #[cold]
-    fn digit(&self) -> (u64, usize) {
-        match self.byte() {
-            Some(digit @ b'0'..=b'9') => (u64::from(digit - b'0'), 1),
-            _ => (0, 0),
-        }
+/// The value of a key of which more is read than one value.
+fn assign<'a>(text: &'a str, start: usize, target: &Target, record: &mut RawRecord<'a>) -> Option<usize> {
+    for &field in &target.below {
+        record.set(field, Raw::Missing);
     }
-
-    fn word(&mut self, word: &[u8]) -> Option<()> {
-        self.bytes[self.at..].starts_with(word).then(|| self.at += word.len())
+    let mut found = Raw::Missing;
+    let end = if text.as_bytes().get(start) == Some(&b'{') && !target.below.is_empty() {
+        let end = members(text, start + 1, &target.nested, record)?;
+        found = Raw::Nested(&text[start..end]);
+        end
+    } else {
+        value(text, start, &mut found)?
+    };
+    for &field in &target.fields {
+        record.set(field, found);
     }
+    Some(end)
+}
 
-    fn skip_value(&mut self, depth: usize) -> Option<()> {
-        match self.byte()? {
-            b'"' => self.string().map(drop),
-            b'-' | b'0'..=b'9' => self.number(&mut Raw::Missing),
-            b't' => self.word(b"true"),
-            b'f' => self.word(b"false"),
-            b'n' => self.word(b"null"),
-            b'{' => self.skip_object(depth.checked_sub(1)?),
-            b'[' => self.skip_array(depth.checked_sub(1)?),
-            _ => None,
-        }
-    }
-
-    fn skip_object(&mut self, depth: usize) -> Option<()> {
-        self.at += 1;
-        let mut first = true;
-        while self.key(first)?.is_some() {
-            self.skip_value(depth)?;
-            first = false;
-        }
-        Some(())
-    }
-
-    fn skip_array(&mut self, depth: usize) -> Option<()> {
-        self.at += 1;
-        self.blanks();
-        if self.byte()? == b']' {
-            return self.take(b']');
-        }
-        loop {
-            self.blanks();
-            self.skip_value(depth)?;
-            self.blanks();
-            if self.byte()? == b']' {
-                return self.take(b']');
-            }
-            self.take(b',')?;
-        }
-    }
-
-    /// Any value, into the place where it belongs: made elsewhere and moved there, it costs twice as much.
-    #[inline(always)]
-    fn value(&mut self, slot: &mut Raw<'a>) -> Option<()> {
-        let start = self.at;
-        match self.byte()? {
-            b'"' => {
-                let escaped = self.string()?;
-                *slot = match escaped {
-                    _ if self.at == start + 2 => Raw::Missing,
-                    true => Raw::Escaped(&self.text[start..self.at]),
-                    false => Raw::Text(&self.text[start + 1..self.at - 1]),
-                };
-            }
-            b'-' | b'0'..=b'9' => self.number(slot)?,
-            first => {
-                self.skip_value(DEPTH)?;
-                let text = &self.text[start..self.at];
-                *slot = match first {
-                    b'{' | b'[' => Raw::Nested(text),
-                    b'n' => Raw::Missing,
-                    _ => Raw::Literal(text),
-                };
-            }
-        }
-        Some(())
-    }
-
-    /// Reads the value of a key of which more is read than one value.
-    fn assign(&mut self, target: &Target, record: &mut RawRecord<'a>) -> Option<()> {
-        for &field in &target.below {
-            record.set(field, Raw::Missing);
-        }
-        let start = self.at;
-        let mut value = Raw::Missing;
-        if self.byte()? == b'{' && !target.below.is_empty() {
-            self.members(&target.nested, record)?;
-            value = Raw::Nested(&self.text[start..self.at]);
-        } else {
-            self.value(&mut value)?;
-        }
-        for &field in &target.fields {
-            record.set(field, value);
-        }
-        Some(())
-    }
-
-    fn members(&mut self, node: &Node, record: &mut RawRecord<'a>) -> Option<()> {
-        self.at += 1;
-        let mut first = true;
-        while let Some(key) = self.key(first)? {
-            match node.get(key) {
-                Some(target) => self.assign(target, record)?,
-                None => self.skip_value(DEPTH)?,
-            }
-            first = false;
-        }
-        Some(())
+fn members<'a>(text: &'a str, mut at: usize, node: &Node, record: &mut RawRecord<'a>) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut first = true;
+    loop {
+        let (after, key) = key(bytes, at, first)?;
+        let Some(key) = key else { return Some(after) };
+        at = match node.get(&text[key]) {
+            Some(target) => assign(text, after, target, record)?,
+            None => skip_value(bytes, after, DEPTH)?,
+        };
+        first = false;
     }
 }
 
