@@ -40,7 +40,7 @@ use crate::sources::fold::{Folded, Order, Rules, Work};
 use crate::sources::layout::Layout;
 use crate::sources::ledger::Ledger;
 use crate::sources::settings::SourceSettings;
-use crate::sources::states::Survey;
+use crate::sources::states::{Report, Survey};
 
 /// Bytes that a thread takes at once: few enough to stay in its cache.
 const BLOCK_BYTES: usize = 512 * 1024;
@@ -84,6 +84,8 @@ pub struct Read {
     pub rollup: Rollup,
     /// Entries that changed; an entry replaces that of the same path.
     pub files: Vec<FileState>,
+    /// Paths of entries that are dropped.
+    pub forgotten: Vec<String>,
     /// All sources in the order of the settings. Counts are over the files that are there.
     pub sources: Vec<SourceState>,
     /// All operations that are in flight now.
@@ -104,8 +106,8 @@ pub fn read(reading: &Reading) -> Read {
 fn read_in_blocks(reading: &Reading, block_bytes: usize) -> Read {
     let &Reading { root, ledger: entries, max_line_bytes, now_ms, .. } = reading;
     let layouts: Vec<Layout> = reading.sources.iter().map(Layout::new).collect();
-    let ledger = Ledger::new(entries);
-    let mut survey = Survey::new(reading, &ledger);
+    let mut ledger = Ledger::new(entries);
+    let mut survey = Survey::new(reading, &mut ledger);
     let files: Vec<Planned> = survey.plan(&layouts);
     let bounds = Bounds { block_bytes, max_line_bytes, now_ms };
     // Nothing in a file is newer than the file, so a moment that lies after all of them (a wrong clock) must
@@ -129,6 +131,6 @@ fn read_in_blocks(reading: &Reading, block_bytes: usize) -> Read {
     let (records, skipped) = (sum(|tally| tally.operations + tally.started), sum(|tally| tally.skipped));
     let bytes = queue.bytes;
     survey.conclude(&files, queue.ended, tallies);
-    let (files, sources) = survey.report();
-    Read { rollup, files, sources, in_flight: flights.at(now_ms), bytes, records, skipped }
+    let Report { files, forgotten, sources } = survey.report();
+    Read { rollup, files, forgotten, sources, in_flight: flights.at(now_ms), bytes, records, skipped }
 }

@@ -60,6 +60,8 @@ pub struct Reading {
     pub rollup: Rollup,
     /// Ledger entries that changed; each replaces that of the same path.
     pub files: Vec<FileState>,
+    /// Paths of ledger entries to drop.
+    pub forgotten: Vec<String>,
     /// The complete list.
     pub in_flight: Vec<InFlight>,
 }
@@ -177,6 +179,9 @@ impl Store {
                 "INSERT OR REPLACE INTO file (path, state) VALUES (?1, ?2)",
                 params![file.path, serde_json::to_string(file)?],
             )?;
+        }
+        for path in &reading.forgotten {
+            transaction.execute("DELETE FROM file WHERE path = ?1", [path])?;
         }
         transaction.execute("DELETE FROM in_flight", [])?;
         if !reading.in_flight.is_empty() {
