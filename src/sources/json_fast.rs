@@ -425,7 +425,7 @@ const TENS: [u64; 9] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000
 /// put together by multiplication: Johnny Lee, "Fast numeric string to int".
 #[inline(always)]
 fn leading_digits(bytes: [u8; 8]) -> (u64, usize) {
-    let digits = u64::from_le_bytes(bytes) ^ ONES * u64::from(b'0');
+    let digits = u64::from_le_bytes(bytes) ^ (ONES * u64::from(b'0'));
     let others = (digits | digits.wrapping_add(ONES * (0x80 - 10))) & HIGHS;
     let count = others.trailing_zeros() as usize / 8;
     if count == 0 {
@@ -462,5 +462,5 @@ fn special(bytes: &[u8], mut at: usize) -> usize {
 fn marks(word: u64) -> u64 {
     let zero = |word: u64| word.wrapping_sub(ONES) & !word;
     let control = word.wrapping_sub(ONES * 0x20) & !word;
-    (zero(word ^ ONES * 0x22) | zero(word ^ ONES * 0x5c) | control) & HIGHS
+    (zero(word ^ (ONES * 0x22)) | zero(word ^ (ONES * 0x5c)) | control) & HIGHS
 }
