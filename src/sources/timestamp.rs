@@ -95,7 +95,7 @@ static MONTHS: [i32; YEARS * 12 + 1] = {
         months[at] = day;
         let year = FIRST_YEAR as usize + at / 12;
         day += match at % 12 {
-            1 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+            1 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
             1 => 28,
             3 | 5 | 8 | 10 => 30,
             _ => 31,
