@@ -22,6 +22,6 @@ serve *ARGS:
 bench *ARGS:
     python3 benches/run.py {{ARGS}}
 
-# dash's numbers against DuckDB's, on 200,000 sample operations
+# dash's numbers against DuckDB's, on 200,000 sample records
 crosscheck:
     python3 benches/crosscheck.py
