@@ -137,9 +137,10 @@ fn read(plan: &Plan, store: &mut Store, progress: &(dyn Fn(Progress) + Sync)) ->
         threads: parallel::threads(),
         progress,
     });
-    let news = !read.rollup.is_empty() || !read.files.is_empty() || read.in_flight != in_flight;
-    if news {
-        let reading = Reading { rollup: read.rollup, files: read.files, in_flight: read.in_flight };
+    let ledger_changed = !read.files.is_empty() || !read.forgotten.is_empty();
+    if !read.rollup.is_empty() || ledger_changed || read.in_flight != in_flight {
+        let sources::Read { rollup, files, forgotten, in_flight, .. } = read;
+        let reading = Reading { rollup, files, forgotten, in_flight };
         store.apply(&reading, &limits)?;
     }
     // From the newest data on, so that a build for a moment far ahead (a wrong clock) drops nothing.

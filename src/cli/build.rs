@@ -1,5 +1,6 @@
 //! `dash build`.
 
+use std::io::Write;
 use std::time::Instant;
 
 use anyhow::Result;
@@ -15,7 +16,7 @@ pub fn run(common: &Common, talk: &Talk) -> Result<()> {
     let site = Site::open(common)?;
     let built = pipeline::build(&site.plan(), &talk.progress())?;
     if talk.json {
-        println!("{}", as_json(&built, begun.elapsed().as_secs_f64()));
+        writeln!(std::io::stdout(), "{}", as_json(&built, begun.elapsed().as_secs_f64()))?;
         return Ok(());
     }
     for line in summary(&built, begun.elapsed().as_secs_f64()) {

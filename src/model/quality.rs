@@ -70,8 +70,11 @@ pub struct FileState {
     pub problems: Vec<Problem>,
     /// End of the newest operation in it; 0 where there is none.
     pub last_end_ms: i64,
-    /// False once the file is no longer found; the entry stays, so that it is known when it comes back compressed.
+    /// False once the file is no longer found; the entry stays for a while, so that it is known when it comes
+    /// back compressed.
     pub present: bool,
+    /// When it was missed first; 0 as long as it is there.
+    pub missed_ms: i64,
 }
 
 /// A source as the data-quality page shows it.

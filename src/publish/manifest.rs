@@ -33,7 +33,7 @@ pub struct SourceEntry {
 /// The state of an output folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// The snapshot's time and the hash of its files: `20260125T130500Z-0123456789ab`. Later ids sort later.
+    /// The snapshot's time and the hash of its files: `20260125T130500Z-0123456789ab`.
     pub id: String,
     /// The moment that the snapshot shows; RFC 3339.
     pub generated_at: String,

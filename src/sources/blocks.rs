@@ -112,7 +112,7 @@ impl<'a> Queue<'a> {
         let manner = Manner { format: *format, layout, max_line_bytes: self.bounds.max_line_bytes };
         let known_file = |origin: Origin| match origin {
             Origin::New => None,
-            Origin::Ledger(at) => Some(self.root.join(&self.ledger.entries[at].path)),
+            Origin::Ledger(at) => Some(self.ledger.file_of(at, self.root)),
             Origin::Run(at) => Some(self.files[at].found.file.clone()),
         };
         match resume::open(found, &manner, &self.ledger, &known_file) {

@@ -10,6 +10,9 @@ use crate::sources::settings::SourceSettings;
 /// Extensions of logs, in front of what rotation and compression add.
 const EXTENSIONS: [&str; 5] = ["jsonl", "ndjson", "json", "log", "csv"];
 
+/// What stands before and within the numbers and dates that rotation adds.
+const SEPARATORS: [char; 3] = ['.', '-', '_'];
+
 /// A file of a source, as it was when its folder was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
@@ -173,7 +176,7 @@ impl Search<'_> {
 }
 
 /// Whether a name is that of a log, as rotated and compressed as may be: `app.jsonl`, `app.log.1.gz`,
-/// `app.log-20250124.zst`.
+/// `app.log-2025-01-24.zst`.
 pub fn is_log(path: &Path) -> bool {
     extension(path).is_some()
 }
@@ -182,9 +185,10 @@ pub fn is_log(path: &Path) -> bool {
 pub fn extension(path: &Path) -> Option<&'static str> {
     let name = path.file_name()?.to_str()?;
     let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(name);
-    let trimmed = name.trim_end_matches(|c: char| c.is_ascii_digit());
-    let rotated = trimmed.len() < name.len() && trimmed.ends_with(['.', '-']);
-    let name = if rotated { &trimmed[..trimmed.len() - 1] } else { name };
+    let trimmed = name.trim_end_matches(|c: char| c.is_ascii_digit() || SEPARATORS.contains(&c));
+    let added = &name[trimmed.len()..];
+    let rotated = added.starts_with(SEPARATORS) && !added.ends_with(SEPARATORS);
+    let name = if rotated { trimmed } else { name };
     let (_, found) = name.rsplit_once('.')?;
     EXTENSIONS.into_iter().find(|known| found.eq_ignore_ascii_case(known))
 }
@@ -202,6 +206,10 @@ mod tests {
             ("app.log.12.gz", Some("log")),
             ("app.csv-20250124.zst", Some("csv")),
             ("app.json.gz", Some("json")),
+            ("app.log-2025-01-24", Some("log")),
+            ("app.log.2025-01-24_13-05.gz", Some("log")),
+            ("app.log-20250124-1737710446", Some("log")),
+            ("app.log-", None),
             ("app.log.gz.tmp", None),
             ("app.txt", None),
             ("app", None),

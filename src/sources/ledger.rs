@@ -4,11 +4,13 @@
 //! A file continues the entry that shares the most of its content. Device and inode only spare opening a
 //! file that did not change.
 
+use std::path::{Path, PathBuf};
+
 use rustc_hash::FxHashMap;
 
 use crate::model::quality::{FileState, Fingerprint, ProblemKind};
 use crate::sources::content::{PROOF_BYTES, Tail, hash};
-use crate::sources::discover::Stat;
+use crate::sources::discover::{Found, Stat};
 
 /// A CSV file that was written to within this time may be about to get the rest of its last line.
 pub const SETTLED_NS: u128 = 5_000_000_000;
@@ -75,6 +77,8 @@ pub struct Ledger<'a> {
     by_path: FxHashMap<&'a str, usize>,
     by_file: FxHashMap<(u64, u64), Vec<usize>>,
     by_head: FxHashMap<Head, Vec<Candidate>>,
+    /// Device and inode → where that file is now.
+    found: FxHashMap<(u64, u64), PathBuf>,
 }
 
 impl<'a> Ledger<'a> {
@@ -106,6 +110,20 @@ impl<'a> Ledger<'a> {
             entries.iter().map(|&at| &self.entries[at]).find(same)
         };
         by_path.or_else(by_file).filter(|entry| !worth_another_look(entry, now_ms))
+    }
+
+    /// From now on, a file is known to be there.
+    pub fn find(&mut self, found: &Found) {
+        if found.stat.inode != 0 {
+            self.found.insert((found.stat.device, found.stat.inode), found.file.clone());
+        }
+    }
+
+    /// Where the file of an entry is now: logs are renamed while others are made of them.
+    pub fn file_of(&self, at: usize, root: &Path) -> PathBuf {
+        let entry = &self.entries[at];
+        let found = self.found.get(&(entry.device, entry.inode));
+        found.cloned().unwrap_or_else(|| root.join(&entry.path))
     }
 
     /// Contents that begin with this head, those read furthest first.

@@ -24,6 +24,7 @@ pub mod problems;
 pub mod record;
 pub mod records;
 pub mod resume;
+pub mod scan;
 pub mod settings;
 pub mod states;
 pub mod timestamp;
@@ -40,10 +41,10 @@ use crate::sources::fold::{Folded, Order, Rules, Work};
 use crate::sources::layout::Layout;
 use crate::sources::ledger::Ledger;
 use crate::sources::settings::SourceSettings;
-use crate::sources::states::Survey;
+use crate::sources::states::{Report, Survey};
 
 /// Bytes that a thread takes at once: few enough to stay in its cache.
-const BLOCK_BYTES: usize = 512 * 1024;
+const BLOCK_BYTES: usize = 256 * 1024;
 
 /// What to read, and what is known already.
 #[derive(Clone, Copy)]
@@ -84,6 +85,8 @@ pub struct Read {
     pub rollup: Rollup,
     /// Entries that changed; an entry replaces that of the same path.
     pub files: Vec<FileState>,
+    /// Paths of entries that are dropped.
+    pub forgotten: Vec<String>,
     /// All sources in the order of the settings. Counts are over the files that are there.
     pub sources: Vec<SourceState>,
     /// All operations that are in flight now.
@@ -104,13 +107,21 @@ pub fn read(reading: &Reading) -> Read {
 fn read_in_blocks(reading: &Reading, block_bytes: usize) -> Read {
     let &Reading { root, ledger: entries, max_line_bytes, now_ms, .. } = reading;
     let layouts: Vec<Layout> = reading.sources.iter().map(Layout::new).collect();
-    let ledger = Ledger::new(entries);
-    let mut survey = Survey::new(reading, &ledger);
+    let mut ledger = Ledger::new(entries);
+    let mut survey = Survey::new(reading, &mut ledger);
     let files: Vec<Planned> = survey.plan(&layouts);
     let bounds = Bounds { block_bytes, max_line_bytes, now_ms };
+    // Nothing in a file is newer than the file, so a moment that lies after all of them (a wrong clock) must
+    // not make their newest operations too old to be kept.
+    let newest_ms = files.iter().map(|file| (file.found.stat.modified_ns / 1_000_000) as i64).max();
+    let ahead_ms = newest_ms.map_or(0, |newest| (now_ms - newest).max(0));
     let work = Work {
         files: &files,
-        rules: Rules { retention: reading.retention, limits: reading.limits, max_line_bytes },
+        rules: Rules {
+            retention: reading.retention.earlier(ahead_ms),
+            limits: reading.limits,
+            max_line_bytes,
+        },
         bytes_total: files.iter().map(|file| file.found.stat.size).sum(),
         progress: reading.progress,
         order: Mutex::new(Order::new(files.len(), Flights::new(reading.in_flight))),
@@ -121,6 +132,6 @@ fn read_in_blocks(reading: &Reading, block_bytes: usize) -> Read {
     let (records, skipped) = (sum(|tally| tally.operations + tally.started), sum(|tally| tally.skipped));
     let bytes = queue.bytes;
     survey.conclude(&files, queue.ended, tallies);
-    let (files, sources) = survey.report();
-    Read { rollup, files, sources, in_flight: flights.at(now_ms), bytes, records, skipped }
+    let Report { files, forgotten, sources } = survey.report();
+    Read { rollup, files, forgotten, sources, in_flight: flights.at(now_ms), bytes, records, skipped }
 }

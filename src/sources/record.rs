@@ -282,7 +282,7 @@ fn times(raw: &RawRecord) -> Result<Times, Fault> {
 
 fn end_of(start_ns: i64, duration_ns: u64) -> Result<i64, Fault> {
     let end = i128::from(start_ns) + i128::from(duration_ns);
-    timestamp::plausible(end).ok_or_else(|| Fault {
+    timestamp::plausible(end).map_err(|_| Fault {
         kind: ProblemKind::ImplausibleTime,
         reason: "`start_time` and `duration_ms` add up to a time after 2099".to_owned(),
     })
@@ -334,7 +334,11 @@ fn bad_time(raw: &RawRecord, field: Field, why: BadTime) -> Fault {
 
 #[inline(always)]
 fn tokens(raw: &RawRecord) -> Result<Tokens, Fault> {
-    let count = |field| Ok(amount(raw, field, 0)?.map(saturated));
+    let count = |field| match raw.get(field) {
+        Raw::Missing => Ok(None),
+        Raw::Number(_, Decimal { mantissa, decimals: 0, negative: false }) => Ok(Some(*mantissa)),
+        _ => Ok(unusual_amount(raw, field, 0)?.map(saturated)),
+    };
     let prompt = count(Field::PromptTokens)?;
     let completion = count(Field::CompletionTokens)?;
     let summed = (prompt.is_some() || completion.is_some())

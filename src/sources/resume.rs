@@ -125,18 +125,27 @@ impl Opened {
         known_file: &dyn Fn(Origin) -> Option<PathBuf>,
     ) -> io::Result<()> {
         for candidate in candidates {
-            self.content.rewind()?;
-            let tail = self.content.advance(candidate.offset)?;
-            if self.content.position() == candidate.offset {
-                if candidate.ends_with(&tail) {
-                    (self.origin, self.offset, self.tail) = (candidate.origin, candidate.offset, tail);
+            let mut seen = None;
+            loop {
+                self.content.rewind()?;
+                let tail = self.content.advance(candidate.offset)?;
+                let position = self.content.position();
+                if position == candidate.offset {
+                    if candidate.ends_with(&tail) {
+                        (self.origin, self.offset, self.tail) = (candidate.origin, position, tail);
+                        return Ok(());
+                    }
+                    break;
+                }
+                if is_beginning_of(&tail, position, known_file(candidate.origin)) {
+                    // A copy in the making: what there is of it is known, and no line of it is left to count.
+                    (self.offset, self.tail) = (position, tail);
                     return Ok(());
                 }
-            } else if is_beginning_of(&tail, self.content.position(), known_file(candidate.origin)) {
-                // A copy in the making: what there is of it is known, and no line of it is left to count.
-                self.offset = self.content.position();
-                self.tail = tail;
-                return Ok(());
+                // It may have become whole, and its original be gone, since it was opened.
+                if seen.replace(position) == Some(position) {
+                    break;
+                }
             }
         }
         self.content.rewind()?;

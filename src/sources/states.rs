@@ -1,8 +1,9 @@
 //! What is known of files and sources, before a reading and after it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::model::quality::{FileState, Problem, ProblemKind, SourceState};
+use crate::model::time::DAY_MS;
 use crate::sources::Reading;
 use crate::sources::blocks::{Ended, Planned};
 use crate::sources::discover::{Discovery, Found, discover};
@@ -14,6 +15,18 @@ use crate::sources::problems::Problems;
 /// Problems that say how a file was found the last time, and nothing once it is looked at again.
 const PASSING: [ProblemKind; 3] = [ProblemKind::Unfinished, ProblemKind::Unreadable, ProblemKind::Damaged];
 
+/// A log that was not found for so long is forgotten; if it came back, it would be read again.
+const FORGET_MS: i64 = 30 * DAY_MS;
+
+/// What a reading changes in the ledger, and the totals of all sources.
+#[derive(Debug)]
+pub struct Report {
+    pub files: Vec<FileState>,
+    /// Paths of entries that are dropped.
+    pub forgotten: Vec<String>,
+    pub sources: Vec<SourceState>,
+}
+
 /// All sources and their files.
 #[derive(Debug)]
 pub struct Survey<'a> {
@@ -22,6 +35,8 @@ pub struct Survey<'a> {
     problems: Vec<Vec<Problem>>,
     /// By path: the ledger as it will be.
     states: BTreeMap<String, FileState>,
+    /// Entries whose path another content has now.
+    replaced: Vec<FileState>,
     /// Files that changed, with their source.
     changed: Vec<(usize, Found)>,
 }
@@ -29,14 +44,16 @@ pub struct Survey<'a> {
 impl<'a> Survey<'a> {
     /// Finds all files and sorts out those that did not change. A file that is found twice, by two sources
     /// or through a link, is read once.
-    pub fn new(reading: &'a Reading<'a>, ledger: &Ledger) -> Survey<'a> {
+    pub fn new(reading: &'a Reading<'a>, ledger: &mut Ledger) -> Survey<'a> {
         let states = reading.ledger.iter().map(|entry| (entry.path.clone(), entry.clone())).collect();
-        let mut survey = Survey { reading, problems: Vec::new(), states, changed: Vec::new() };
+        let (problems, replaced, changed) = (Vec::new(), Vec::new(), Vec::new());
+        let mut survey = Survey { reading, problems, states, replaced, changed };
         let (mut paths, mut files) = (HashSet::new(), HashSet::new());
         for (at, source) in reading.sources.iter().enumerate() {
             let Discovery { found, problems } = discover(reading.root, source);
             survey.problems.push(problems);
             for found in found {
+                ledger.find(&found);
                 let first = found.stat.inode == 0 || files.insert((found.stat.device, found.stat.inode));
                 if paths.insert(found.path.clone()) && first {
                     survey.take(at, found, ledger);
@@ -44,7 +61,9 @@ impl<'a> Survey<'a> {
             }
         }
         for state in survey.states.values_mut() {
-            state.present &= paths.contains(&state.path);
+            if state.present && !paths.contains(&state.path) {
+                *state = missed(std::mem::take(state), reading.now_ms);
+            }
         }
         survey
     }
@@ -64,7 +83,11 @@ impl<'a> Survey<'a> {
     }
 
     fn keep(&mut self, state: FileState) {
-        self.states.insert(state.path.clone(), state);
+        if let Some(entry) = self.states.insert(state.path.clone(), state.clone())
+            && !goes_on(&state, &entry)
+        {
+            self.replaced.push(entry);
+        }
     }
 
     /// The files to be read, those that were written first before the others, so that ends follow starts.
@@ -133,8 +156,29 @@ impl<'a> Survey<'a> {
         }
     }
 
-    /// The entries that changed, and the totals of all sources.
-    pub fn report(mut self) -> (Vec<FileState>, Vec<SourceState>) {
+    /// A log that gave its name to another may come back under a new one: compressed, or found only then.
+    fn keep_replaced(&mut self) {
+        let replaced = std::mem::take(&mut self.replaced);
+        if replaced.is_empty() {
+            return;
+        }
+        let mut read_up_to: HashMap<String, u64> = HashMap::new();
+        for state in self.states.values() {
+            let offset = read_up_to.entry(state.fingerprint.head.clone()).or_default();
+            *offset = state.offset.max(*offset);
+        }
+        for entry in replaced {
+            if read_up_to.get(&entry.fingerprint.head).is_none_or(|&offset| offset < entry.offset) {
+                let path = format!("{}@{}", entry.path, entry.fingerprint.tail);
+                self.states.insert(path.clone(), FileState { path, ..missed(entry, self.reading.now_ms) });
+            }
+        }
+    }
+
+    pub fn report(mut self) -> Report {
+        self.keep_replaced();
+        let now_ms = self.reading.now_ms;
+        self.states.retain(|_, state| state.present || now_ms.saturating_sub(state.missed_ms) < FORGET_MS);
         let mut sources: Vec<SourceState> = Vec::new();
         for (settings, problems) in self.reading.sources.iter().zip(std::mem::take(&mut self.problems)) {
             let (name, path) = (settings.title().to_owned(), settings.path.clone());
@@ -147,9 +191,21 @@ impl<'a> Survey<'a> {
         }
         let known: BTreeMap<&str, &FileState> =
             self.reading.ledger.iter().map(|entry| (entry.path.as_str(), entry)).collect();
+        let forgotten = known.keys().filter(|path| !self.states.contains_key(**path));
+        let forgotten = forgotten.map(|path| (*path).to_owned()).collect();
         let changed = |state: &FileState| known.get(state.path.as_str()) != Some(&state);
-        (self.states.into_values().filter(changed).collect(), sources)
+        Report { files: self.states.into_values().filter(changed).collect(), forgotten, sources }
     }
+}
+
+/// Whether a state is of the content that an entry is of, read at least as far.
+fn goes_on(state: &FileState, entry: &FileState) -> bool {
+    let (ours, theirs) = (&state.fingerprint, &entry.fingerprint);
+    theirs.head_len == 0 || ours.head == theirs.head && state.offset >= entry.offset
+}
+
+fn missed(state: FileState, now_ms: i64) -> FileState {
+    FileState { present: false, missed_ms: now_ms, ..state }
 }
 
 fn lasting(problems: Vec<Problem>) -> Problems {

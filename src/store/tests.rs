@@ -27,7 +27,7 @@ fn reading(operations: &[Operation]) -> Reading {
     for operation in operations {
         rollup.add(operation, &RETENTION, &generous);
     }
-    Reading { rollup, files: Vec::new(), in_flight: Vec::new() }
+    Reading { rollup, files: Vec::new(), forgotten: Vec::new(), in_flight: Vec::new() }
 }
 
 fn totals(store: &Store) -> Vec<(String, u64, u64, u64)> {

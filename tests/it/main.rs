@@ -5,6 +5,7 @@ mod cli;
 mod crash;
 mod golden;
 mod report;
+mod rotate;
 mod seeded;
 mod serve;
 mod sources;

@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use dash::model::quality::{FileState, Problem, ProblemKind};
 use dash::model::rollup::{InFlight, Limits, Retention, Rollup};
 use dash::sources::settings::SourceSettings;
-use dash::sources::{Read, Reading, read};
+use dash::sources::{Progress, Read, Reading, read};
 
 /// 2025-01-24T12:00:00Z, when all builds of these tests happen.
 const NOW_MS: i64 = 1_737_720_000_000;
@@ -16,12 +16,13 @@ const NOW_MS: i64 = 1_737_720_000_000;
 const LIMITS: Limits = Limits { wrappers: 100, series: 100 };
 
 /// A site's folder, and what is stored between its builds.
-struct Site {
+pub struct Site {
     folder: tempfile::TempDir,
     sources: Vec<SourceSettings>,
-    ledger: Vec<FileState>,
+    pub ledger: Vec<FileState>,
     in_flight: Vec<InFlight>,
     rollup: Rollup,
+    pub now_ms: i64,
 }
 
 impl Site {
@@ -32,35 +33,41 @@ impl Site {
             ledger: Vec::new(),
             in_flight: Vec::new(),
             rollup: Rollup::default(),
+            now_ms: NOW_MS,
         }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         fs::create_dir_all(self.path(name).parent().expect("inside")).expect("a folder");
         fs::write(self.path(name), content).expect("written");
     }
 
-    fn append(&self, name: &str, content: &str) {
+    pub fn append(&self, name: &str, content: &str) {
         let mut file = File::options().append(true).open(self.path(name)).expect("there");
         file.write_all(content.as_bytes()).expect("written");
     }
 
-    fn rename(&self, from: &str, to: &str) {
+    pub fn rename(&self, from: &str, to: &str) {
         fs::rename(self.path(from), self.path(to)).expect("renamed");
     }
 
     /// Sets the time of the last change, in seconds before now.
-    fn age(&self, name: &str, seconds: u64) {
+    pub fn age(&self, name: &str, seconds: u64) {
         let file = File::options().write(true).open(self.path(name)).expect("there");
         let at = UNIX_EPOCH + Duration::from_millis(NOW_MS as u64) - Duration::from_secs(seconds);
         file.set_modified(at).expect("set");
     }
 
     fn read_on(&self, threads: usize) -> Read {
+        self.read_while(threads, &|_| {})
+    }
+
+    /// Something else goes on after the first block of each file.
+    pub fn read_while(&self, threads: usize, progress: &(dyn Fn(Progress) + Sync)) -> Read {
         read(&Reading {
             root: self.folder.path(),
             sources: &self.sources,
@@ -69,15 +76,20 @@ impl Site {
             retention: Retention { first_minute: 0, first_hour: 0, first_note_day: 0 },
             limits: LIMITS,
             max_line_bytes: 1 << 20,
-            now_ms: NOW_MS,
+            now_ms: self.now_ms,
             threads,
-            progress: &|_| {},
+            progress,
         })
     }
 
     /// A build: reads what is new, and stores it.
-    fn build(&mut self) -> Read {
+    pub fn build(&mut self) -> Read {
         let read = self.read_on(2);
+        self.store(read)
+    }
+
+    pub fn store(&mut self, read: Read) -> Read {
+        self.ledger.retain(|entry| !read.forgotten.contains(&entry.path));
         for file in &read.files {
             self.ledger.retain(|entry| entry.path != file.path);
             self.ledger.push(file.clone());
@@ -97,14 +109,14 @@ impl Site {
     }
 
     /// Operations of all builds so far.
-    fn total(&self) -> u64 {
+    pub fn total(&self) -> u64 {
         let wrappers = self.rollup.wrappers.values();
         wrappers.flat_map(|wrapper| wrapper.hours.values()).map(|bucket| bucket.total()).sum()
     }
 }
 
 /// Some operations, no two alike.
-fn lines(ids: std::ops::Range<u64>) -> String {
+pub fn lines(ids: std::ops::Range<u64>) -> String {
     ids.map(line).collect()
 }
 
@@ -116,13 +128,13 @@ fn line(id: u64) -> String {
     )
 }
 
-fn gzip(content: &str) -> Vec<u8> {
+pub fn gzip(content: &str) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(content.as_bytes()).expect("in memory");
     encoder.finish().expect("in memory")
 }
 
-fn folder() -> Site {
+pub fn folder() -> Site {
     Site::new("path = 'logs'")
 }
 
@@ -521,18 +533,7 @@ fn a_file_that_goes_while_it_is_found_is_no_harm() {
     let removed = std::sync::Once::new();
     site.write("logs/0.log", lines(10..20));
     site.age("logs/0.log", 500);
-    let read = read(&Reading {
-        root: site.folder.path(),
-        sources: &site.sources,
-        ledger: &[],
-        in_flight: &[],
-        retention: Retention { first_minute: 0, first_hour: 0, first_note_day: 0 },
-        limits: LIMITS,
-        max_line_bytes: 1 << 20,
-        now_ms: NOW_MS,
-        threads: 1,
-        progress: &|_| removed.call_once(|| fs::remove_file(missing).expect("removed")),
-    });
+    let read = site.read_while(1, &|_| removed.call_once(|| fs::remove_file(missing).expect("removed")));
     assert_eq!(read.records, 10);
     let entry = read.files.iter().find(|file| file.path == "logs/a.log").expect("known");
     assert_eq!(entry.problems[0].kind, ProblemKind::Unreadable);

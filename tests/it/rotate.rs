@@ -1,0 +1,69 @@
+//! Logs that rotate while they are read: each operation counts once.
+
+use std::fs;
+
+use crate::sources::{folder, gzip, lines};
+
+#[test]
+fn a_log_renamed_while_it_is_being_compressed_is_read_once() {
+    let mut site = folder();
+    site.write("logs/app.log", lines(0..3000));
+    site.build();
+    site.rename("logs/app.log", "logs/app.log.1");
+    site.write("logs/app.log", lines(3000..3010));
+    let compressed = gzip(&lines(0..3000));
+    site.write("logs/app.log.1.gz", &compressed[..compressed.len() / 2]);
+    site.build();
+    assert_eq!(site.total(), 3010);
+    site.write("logs/app.log.1.gz", &compressed);
+    fs::remove_file(site.path("logs/app.log.1")).expect("removed");
+    site.build();
+    assert_eq!(site.total(), 3010);
+}
+
+#[test]
+fn a_log_that_is_rotated_while_it_is_found_is_read_once() {
+    let mut site = folder();
+    site.write("logs/app.log", lines(0..10));
+    site.build();
+    site.write("logs/0.log", lines(10..20));
+    site.age("logs/0.log", 500);
+    site.append("logs/app.log", &lines(20..30));
+    let rotated = std::sync::Once::new();
+    let rotate = || {
+        site.rename("logs/app.log", "logs/app.log.1");
+        site.write("logs/app.log", lines(30..40));
+    };
+    let read = site.read_while(1, &|_| rotated.call_once(rotate));
+    site.store(read);
+    site.build();
+    assert_eq!(site.total(), 40);
+}
+
+#[test]
+fn a_log_that_was_replaced_is_known_when_it_comes_back_compressed() {
+    let mut site = folder();
+    site.write("logs/app.log", lines(0..10));
+    site.build();
+    fs::remove_file(site.path("logs/app.log")).expect("removed");
+    site.write("logs/app.log", lines(10..20));
+    site.build();
+    site.write("logs/app.log.1.gz", gzip(&lines(0..12)));
+    site.build();
+    assert_eq!(site.total(), 22);
+}
+
+#[test]
+fn what_is_known_of_a_deleted_log_is_forgotten_after_a_month() {
+    let mut site = folder();
+    site.write("logs/app.log", lines(0..10));
+    site.build();
+    fs::remove_file(site.path("logs/app.log")).expect("removed");
+    for (days, known) in [(0, 1), (29, 1), (31, 0)] {
+        site.now_ms += days * 24 * 60 * 60 * 1000;
+        site.build();
+        site.now_ms -= days * 24 * 60 * 60 * 1000;
+        assert_eq!(site.ledger.len(), known, "after {days} days");
+    }
+    assert_eq!(site.total(), 10);
+}
