@@ -67,3 +67,47 @@ fn what_is_known_of_a_deleted_log_is_forgotten_after_a_month() {
     }
     assert_eq!(site.total(), 10);
 }
+
+#[test]
+fn a_log_that_is_cut_and_begins_the_same_way_is_another() {
+    let mut site = folder();
+    let banner = "{\"event\":\"logger started\"}\n";
+    let rows = |seconds: std::ops::Range<u64>| {
+        let row = |at: u64| format!("w,{}\n", 1_737_700_000 + at);
+        format!("wrapper_name,end_time\nw,1737600000\n{}", seconds.map(row).collect::<String>())
+    };
+    site.write("logs/app.jsonl", banner.to_owned() + &lines(0..100));
+    site.write("logs/app.csv", rows(0..300));
+    site.build();
+    site.write("logs/app.jsonl", banner.to_owned() + &lines(100..150));
+    site.write("logs/app.csv", rows(300..400));
+    site.build();
+    assert_eq!(site.total(), 150 + 301 + 101);
+}
+
+#[test]
+fn a_log_that_was_away_is_known_when_it_returns() {
+    let mut site = folder();
+    site.write("logs/app.jsonl", lines(0..100));
+    site.build();
+    site.rename("logs/app.jsonl", "elsewhere");
+    site.write("logs/app.jsonl", lines(100..101));
+    site.build();
+    site.write("logs/app.jsonl.1.gz", gzip(&lines(0..100)));
+    site.build();
+    assert_eq!(site.total(), 101);
+}
+
+#[test]
+fn a_copy_in_the_making_of_a_renamed_log_adds_nothing() {
+    let mut site = folder();
+    let content = lines(0..3000);
+    site.write("logs/app.jsonl", &content);
+    site.build();
+    site.rename("logs/app.jsonl", "logs/app.jsonl.1");
+    site.write("logs/app.jsonl.2", &content[..content.len() / 2]);
+    site.build();
+    site.write("logs/app.jsonl.2", &content);
+    site.build();
+    assert_eq!(site.total(), 3000);
+}
