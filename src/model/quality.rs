@@ -26,16 +26,21 @@ pub enum ProblemKind {
     Damaged,
     /// A pattern or path that matches no file.
     NoMatch,
+    /// Lines with reasons that would go beyond the limit of a file.
+    Other,
 }
 
-/// All problems of one kind in one file.
+/// All problems of one kind and reason in one file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     pub kind: ProblemKind,
     /// The first such line of the file, counted from 1; 0 where the problem is the file's and not a line's.
     pub line: u64,
-    /// Why, in words; of the first one.
+    /// Why, and what to do, without anything of the line itself.
     pub reason: String,
+    /// What the first of them has instead, where that may be shown; else empty.
+    #[serde(default)]
+    pub example: String,
     pub count: u64,
 }
 

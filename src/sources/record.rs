@@ -234,7 +234,7 @@ fn other_status(raw: &RawRecord) -> Result<Option<Status>, Fault> {
     let known = STATUS_WORDS.iter().find(|(known, _)| word.trim().eq_ignore_ascii_case(known));
     known.map(|(_, status)| Some(*status)).ok_or_else(|| {
         let accepted = "`started`, `success`, `error`, `fallback`, `timeout` or `cancelled`";
-        bad_field(format!("`status` is `{}`; write {accepted}", excerpt(&word)))
+        bad_field(format!("`status` is not one of {accepted}")).with(quoted(&word))
     })
 }
 
@@ -282,9 +282,9 @@ fn times(raw: &RawRecord) -> Result<Times, Fault> {
 
 fn end_of(start_ns: i64, duration_ns: u64) -> Result<i64, Fault> {
     let end = i128::from(start_ns) + i128::from(duration_ns);
-    timestamp::plausible(end).map_err(|_| Fault {
-        kind: ProblemKind::ImplausibleTime,
-        reason: "`start_time` and `duration_ms` add up to a time after 2099".to_owned(),
+    timestamp::plausible(end).map_err(|_| {
+        let reason = "`start_time` and `duration_ms` add up to a time after 2099";
+        Fault::new(ProblemKind::ImplausibleTime, reason)
     })
 }
 
@@ -320,16 +320,16 @@ fn time(raw: &RawRecord, field: Field) -> Result<Option<i64>, Fault> {
 
 #[cold]
 fn bad_time(raw: &RawRecord, field: Field, why: BadTime) -> Fault {
-    let (name, text) = (native_name(field), excerpt(&raw.text(field).unwrap_or_default()));
-    match why {
+    let (name, value) = (native_name(field), quoted(&raw.text(field).unwrap_or_default()));
+    let fault = match why {
         BadTime::NotATime => {
-            bad_field(format!("`{name}` is `{text}`; write RFC 3339 or a number since the epoch"))
+            bad_field(format!("`{name}` is not a time; write RFC 3339 or a number since the epoch"))
         }
-        BadTime::Implausible => Fault {
-            kind: ProblemKind::ImplausibleTime,
-            reason: format!("`{name}` is `{text}`, which is before 2000 or after 2099"),
-        },
-    }
+        BadTime::Implausible => {
+            Fault::new(ProblemKind::ImplausibleTime, format!("`{name}` is before 2000 or after 2099"))
+        }
+    };
+    fault.with(value)
 }
 
 #[inline(always)]
@@ -372,7 +372,7 @@ fn unusual_amount(raw: &RawRecord, field: Field, scale: usize) -> Result<Option<
         Err(BadNumber::NotFinite) => "is not finite",
         Err(BadNumber::NotANumber) => "is not a number",
     };
-    Err(bad_field(format!("`{}` is `{}`, which {why}", native_name(field), excerpt(&text))))
+    Err(bad_field(format!("`{}` {why}", native_name(field))).with(quoted(&text)))
 }
 
 fn saturated(value: i128) -> u64 {
@@ -396,11 +396,7 @@ fn other_flag(raw: &RawRecord, field: Field) -> Result<Option<bool>, Fault> {
     match text.trim() {
         "true" | "True" | "TRUE" | "1" => Ok(Some(true)),
         "false" | "False" | "FALSE" | "0" => Ok(Some(false)),
-        other => Err(bad_field(format!(
-            "`{}` is `{}`; write `true` or `false`",
-            native_name(field),
-            excerpt(other)
-        ))),
+        _ => Err(bad_field(format!("`{}` is neither `true` nor `false`", native_name(field)))),
     }
 }
 
@@ -416,5 +412,10 @@ fn native_name(field: Field) -> &'static str {
 }
 
 fn bad_field(reason: impl Into<String>) -> Fault {
-    Fault { kind: ProblemKind::BadField, reason: reason.into() }
+    Fault::new(ProblemKind::BadField, reason)
+}
+
+/// A value that a page may show.
+fn quoted(value: &str) -> String {
+    format!("`{}`", excerpt(value))
 }

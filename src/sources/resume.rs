@@ -55,7 +55,7 @@ pub fn open(
     let mut content = Content::open(&found.file).map_err(unreadable)?;
     let metadata = content.metadata().map_err(unreadable)?;
     if !metadata.is_file() {
-        return Err(Fault { kind: ProblemKind::Unreadable, reason: "not a regular file".to_owned() });
+        return Err(Fault::new(ProblemKind::Unreadable, "not a regular file"));
     }
     let stat = Stat::new(&metadata);
     let compressed = content.compressed();
@@ -175,10 +175,10 @@ pub fn failure(error: &io::Error, compressed: bool) -> Fault {
     let text = excerpt(&error.to_string());
     if compressed && of_the_content {
         let reason = format!("the compressed data ends early or is damaged: {text}");
-        return Fault { kind: ProblemKind::Damaged, reason };
+        return Fault::new(ProblemKind::Damaged, reason);
     }
     let next = if error.kind() == io::ErrorKind::PermissionDenied { "; let dash read it" } else { "" };
-    Fault { kind: ProblemKind::Unreadable, reason: format!("{text}{next}") }
+    Fault::new(ProblemKind::Unreadable, format!("{text}{next}"))
 }
 
 fn format_of(path: &Path, format: Format, first_bytes: &[u8]) -> Format {
