@@ -78,6 +78,13 @@ pub struct FileState {
     /// False once the file is no longer found; the entry stays for a while, so that it is known when it comes
     /// back compressed.
     pub present: bool,
+    /// Names the content through all its names and copies; empty until it is read further.
+    #[serde(default)]
+    pub lineage: String,
+    /// Of its operations and skipped records, those that it took over from a file of another name. Both are
+    /// of the same lineage, and each record of a lineage counts once.
+    #[serde(default)]
+    pub inherited: (u64, u64),
     /// When it was missed first; 0 as long as it is there.
     pub missed_ms: i64,
 }

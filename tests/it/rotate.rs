@@ -111,3 +111,38 @@ fn a_copy_in_the_making_of_a_renamed_log_adds_nothing() {
     site.build();
     assert_eq!(site.total(), 3000);
 }
+
+#[test]
+fn what_a_source_gave_counts_once_however_many_copies_there_are() {
+    let mut site = folder();
+    let content = lines(0..100) + "nonsense\n";
+    site.write("logs/a.jsonl", &content);
+    site.build();
+    site.write("logs/b.jsonl", &content);
+    site.write("logs/c.jsonl.gz", gzip(&content));
+    let counts = |read: dash::sources::Read| (read.sources[0].operations, read.sources[0].skipped);
+    assert_eq!(counts(site.build()), (100, 1));
+    site.append("logs/a.jsonl", &lines(100..110));
+    site.append("logs/b.jsonl", &lines(200..220));
+    assert_eq!((counts(site.build()), site.total()), ((130, 1), 130));
+    fs::remove_file(site.path("logs/a.jsonl")).expect("removed");
+    assert_eq!(counts(site.build()), (120, 1));
+    site.rename("logs/b.jsonl", "logs/d.jsonl");
+    fs::remove_file(site.path("logs/c.jsonl.gz")).expect("removed");
+    assert_eq!(counts(site.build()), (120, 1));
+}
+
+#[test]
+fn a_log_that_begins_like_its_successor_is_known_when_it_returns() {
+    let mut site = folder();
+    let banner = "{\"event\":\"logger started\"}\n".to_owned();
+    let old = banner.clone() + &lines(0..10);
+    site.write("logs/app.jsonl", &old);
+    site.build();
+    site.rename("logs/app.jsonl", "elsewhere");
+    site.write("logs/app.jsonl", banner + &lines(10..30));
+    site.build();
+    site.write("logs/app.jsonl.1.gz", gzip(&old));
+    site.build();
+    assert_eq!(site.total(), 30);
+}
