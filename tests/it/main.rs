@@ -8,5 +8,6 @@ mod rotate;
 mod seeded;
 mod serve;
 mod sources;
+mod sources_quality;
 mod tidy;
 mod tools;
