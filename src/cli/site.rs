@@ -50,8 +50,9 @@ fn apart(output: &Path, config: &Config) -> Result<()> {
         bail!("`{}` holds the site itself; choose another `--output`", output.display());
     }
     for source in &config.sources {
-        let logs = whole(&source.watched(&config.root));
-        if logs != root && output_path.starts_with(&logs) {
+        // All of a folder is read; a file or a glob names its logs.
+        let logs = whole(&config.root.join(&source.path));
+        if logs.is_dir() && logs != root && output_path.starts_with(&logs) {
             let output = output.display();
             bail!("`{output}` lies in the logs of source `{}`; choose another `--output`", source.title());
         }

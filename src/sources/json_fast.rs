@@ -5,15 +5,9 @@
 //! newline between tokens, an error) is declined and left to [`crate::sources::json`], which says the same
 //! of every line that is not.
 
-use std::ops::Range;
-
 use crate::sources::layout::{Node, Target};
-use crate::sources::number::Decimal;
 use crate::sources::record::{Field, Raw, RawRecord};
-use crate::sources::words::{HIGHS, ONES};
-
-/// Deepest nesting that is passed over; deeper is declined.
-const DEPTH: usize = 32;
+use crate::sources::scan::{DEPTH, byte, key, line_end, number, skip_value, string};
 
 /// Most keys remembered.
 const MOST_STEPS: usize = 64;
@@ -189,165 +183,6 @@ fn words(bytes: &[u8; STEP_BYTES]) -> [u64; STEP_BYTES / 8] {
     std::array::from_fn(|at| u64::from_le_bytes(chunks[at]))
 }
 
-// Each function below passes over what it is named for, and returns the place after it; or `None` if that
-// is not there, or not in the way that is read fast. A place that is handed on stays in a register.
-
-fn byte(bytes: &[u8], at: usize, expected: u8) -> Option<usize> {
-    (*bytes.get(at)? == expected).then_some(at + 1)
-}
-
-/// Blanks, but no newline: records do not go over lines here.
-fn blanks(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(b' ' | b'\t' | b'\r') = bytes.get(at) {
-        at += 1;
-    }
-    at
-}
-
-fn line_end(bytes: &[u8], at: usize) -> Option<usize> {
-    let at = blanks(bytes, at);
-    matches!(bytes.get(at), None | Some(b'\n')).then_some(at)
-}
-
-/// A key with what stands before and after it; no key where its object ends instead.
-fn key(bytes: &[u8], at: usize, first: bool) -> Option<(usize, Option<Range<usize>>)> {
-    let mut at = blanks(bytes, at);
-    if *bytes.get(at)? == b'}' {
-        return Some((at + 1, None));
-    }
-    if !first {
-        at = blanks(bytes, byte(bytes, at, b',')?);
-    }
-    let start = byte(bytes, at, b'"')?;
-    let end = special(bytes, start);
-    // A key with escapes is left to the complete reader.
-    let at = blanks(bytes, byte(bytes, end, b'"')?);
-    let at = blanks(bytes, byte(bytes, at, b':')?);
-    Some((at, Some(start..end)))
-}
-
-/// The rest of a string after its quote; whether it has escapes.
-#[inline(always)]
-fn string(bytes: &[u8], at: usize) -> Option<(usize, bool)> {
-    let at = special(bytes, at);
-    match *bytes.get(at)? {
-        b'"' => Some((at + 1, false)),
-        _ => Some((escaped_string(bytes, at)?, true)),
-    }
-}
-
-#[inline(never)]
-fn escaped_string(bytes: &[u8], mut at: usize) -> Option<usize> {
-    loop {
-        match (*bytes.get(at)?, bytes.get(at + 1)) {
-            (b'"', _) => return Some(at + 1),
-            (b'\\', Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't')) => at += 2,
-            (b'\\', Some(b'u')) => {
-                let digits = bytes.get(at + 2..at + 6)?;
-                digits.iter().all(u8::is_ascii_hexdigit).then_some(())?;
-                at += 6;
-            }
-            _ => return None,
-        }
-        at = special(bytes, at);
-    }
-}
-
-/// A number; its value where it is a plain decimal.
-#[inline(always)]
-fn number(bytes: &[u8], start: usize) -> Option<(usize, Option<Decimal>)> {
-    let negative = *bytes.get(start)? == b'-';
-    let whole = start + usize::from(negative);
-    let mut mantissa = 0;
-    let mut at = if *bytes.get(whole)? == b'0' { whole + 1 } else { digits(bytes, whole, &mut mantissa)? };
-    let (mut count, mut decimals) = (at - whole, 0);
-    if bytes.get(at) == Some(&b'.') {
-        let point = at;
-        at = digits(bytes, point + 1, &mut mantissa)?;
-        decimals = at - point - 1;
-        count += decimals;
-    }
-    if let Some(b'e' | b'E') = bytes.get(at) {
-        return Some((exponent(bytes, at + 1)?, None));
-    }
-    let number = Decimal { mantissa, decimals: decimals as u8, negative };
-    Some((at, (count <= Decimal::DIGITS).then_some(number)))
-}
-
-#[inline(never)]
-fn exponent(bytes: &[u8], at: usize) -> Option<usize> {
-    let sign = matches!(bytes.get(at), Some(b'+' | b'-'));
-    digits(bytes, at + usize::from(sign), &mut 0)
-}
-
-/// One digit or more, taken on to a mantissa.
-#[inline(always)]
-fn digits(bytes: &[u8], start: usize, mantissa: &mut u64) -> Option<usize> {
-    let mut at = start;
-    while let Some(ahead) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let (value, count) = leading_digits(*ahead);
-        *mantissa = mantissa.wrapping_mul(TENS[count]).wrapping_add(value);
-        at += count;
-        if count < 8 {
-            return (at > start).then_some(at);
-        }
-    }
-    last_digits(bytes, start, at, mantissa)
-}
-
-/// Digits near the end of the text.
-#[cold]
-fn last_digits(bytes: &[u8], start: usize, mut at: usize, mantissa: &mut u64) -> Option<usize> {
-    while let Some(digit @ b'0'..=b'9') = bytes.get(at) {
-        *mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
-        at += 1;
-    }
-    (at > start).then_some(at)
-}
-
-fn word(bytes: &[u8], at: usize, word: &[u8]) -> Option<usize> {
-    bytes[at..].starts_with(word).then_some(at + word.len())
-}
-
-fn skip_value(bytes: &[u8], at: usize, depth: usize) -> Option<usize> {
-    match *bytes.get(at)? {
-        b'"' => string(bytes, at + 1).map(|(end, _)| end),
-        b'-' | b'0'..=b'9' => number(bytes, at).map(|(end, _)| end),
-        b't' => word(bytes, at, b"true"),
-        b'f' => word(bytes, at, b"false"),
-        b'n' => word(bytes, at, b"null"),
-        b'{' => skip_object(bytes, at + 1, depth.checked_sub(1)?),
-        b'[' => skip_array(bytes, at + 1, depth.checked_sub(1)?),
-        _ => None,
-    }
-}
-
-fn skip_object(bytes: &[u8], mut at: usize, depth: usize) -> Option<usize> {
-    let mut first = true;
-    loop {
-        let (after, key) = key(bytes, at, first)?;
-        if key.is_none() {
-            return Some(after);
-        }
-        at = skip_value(bytes, after, depth)?;
-        first = false;
-    }
-}
-
-fn skip_array(bytes: &[u8], at: usize, depth: usize) -> Option<usize> {
-    let mut at = blanks(bytes, at);
-    if *bytes.get(at)? == b']' {
-        return Some(at + 1);
-    }
-    loop {
-        at = blanks(bytes, skip_value(bytes, at, depth)?);
-        if *bytes.get(at)? == b']' {
-            return Some(at + 1);
-        }
-        at = blanks(bytes, byte(bytes, at, b',')?);
-    }
-}
-
 /// Any value, into the place where it belongs: made elsewhere and moved there, it costs twice as much.
 #[inline(always)]
 fn value<'a>(text: &'a str, start: usize, slot: &mut Raw<'a>) -> Option<usize> {
@@ -417,50 +252,163 @@ fn members<'a>(text: &'a str, mut at: usize, node: &Node, record: &mut RawRecord
     }
 }
 
-const TENS: [u64; 9] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sources::json;
+    use crate::sources::layout::Layout;
+    use proptest::prelude::*;
+    use std::ops::Range;
 
-/// The number that some bytes begin with, and how many digits it has. No branch depends on how many.
-///
-/// The digits are moved to the end, where zeros may stand before them, and pairs, then fours, then all are
-/// put together by multiplication: Johnny Lee, "Fast numeric string to int".
-#[inline(always)]
-fn leading_digits(bytes: [u8; 8]) -> (u64, usize) {
-    let digits = u64::from_le_bytes(bytes) ^ (ONES * u64::from(b'0'));
-    let others = (digits | digits.wrapping_add(ONES * (0x80 - 10))) & HIGHS;
-    let count = others.trailing_zeros() as usize / 8;
-    if count == 0 {
-        return (0, 0);
+    /// Some sites' own names: nested keys, a key with a dot, one key for two fields.
+    const SITES: [&str; 2] = [
+        "path = 'a'",
+        "path = 'a'\nfields = { model = 'llm.name', start_time = 'ts', end_time = 'ts', custom_metrics = 'x.y' }",
+    ];
+
+    fn layouts() -> [Layout; 2] {
+        SITES.map(|site| Layout::new(&toml::from_str(site).expect("settings")))
     }
-    let digits = digits << (64 - 8 * count);
-    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
-    let low = (pairs & 0xff_0000_00ff).wrapping_mul(100 + (1_000_000 << 32));
-    let high = (pairs >> 16 & 0xff_0000_00ff).wrapping_mul(1 + (10_000 << 32));
-    (low.wrapping_add(high) >> 32, count)
-}
 
-/// The place of the first quote, backslash or control character at or after `at`; the end where there is
-/// none. Sixteen bytes at a time, so that few loops are as long as a value happens to be.
-#[inline(always)]
-fn special(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<16>()) {
-        let both = u128::from_le_bytes(*chunk);
-        let (low, high) = (marks(both as u64), marks((both >> 64) as u64));
-        if low | high != 0 {
-            let place = if low != 0 { low.trailing_zeros() } else { 64 + high.trailing_zeros() };
-            return at + place as usize / 8;
+    /// Reads lines one after another, and checks each against the complete reader; counts those read fast.
+    fn check(lines: &[String], layout: &Layout) -> Result<usize, TestCaseError> {
+        let text = lines.join("\n");
+        let mut scanner = Scanner::new(&layout.root);
+        let (mut at, mut fast) = (0, 0);
+        for line in lines {
+            let mut record = RawRecord::default();
+            if let Some(end) = scanner.record(&text, at, &mut record) {
+                prop_assert_eq!(end, at + line.len());
+                prop_assert_eq!(json::parse(line, &layout.root), Ok(record), "{}", line);
+                fast += 1;
+            }
+            at += line.len() + 1;
         }
-        at += 16;
+        Ok(fast)
     }
-    let plain = |&byte: &u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
-    let rest = bytes.get(at..).unwrap_or_default();
-    at + rest.iter().position(|byte| !plain(byte)).unwrap_or(rest.len())
-}
 
-/// Marks the quotes, backslashes and control characters of a word, after Mycroft's test for a zero byte. Of
-/// the bytes that it marks, only the lowest is sure.
-#[inline(always)]
-fn marks(word: u64) -> u64 {
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word;
-    let control = word.wrapping_sub(ONES * 0x20) & !word;
-    (zero(word ^ (ONES * 0x22)) | zero(word ^ (ONES * 0x5c)) | control) & HIGHS
+    fn key() -> impl Strategy<Value = String> {
+        prop_oneof![
+            8 => prop::sample::select(vec![
+                "wrapper_name", "operation_id", "model", "end_time", "duration_ms", "status", "success",
+                "custom_metrics", "tokens_used", "cost_estimate", "provider", "llm", "name", "llm.name", "ts",
+                "x", "y", "a_key_that_is_longer_than_what_is_compared_at_once", "",
+            ]).prop_map(str::to_owned),
+            1 => r#"[a-z"\\ é]{0,3}"#,
+        ]
+        .prop_map(|key| serde_json::to_string(&key).expect("a string"))
+    }
+
+    fn scalar() -> impl Strategy<Value = String> {
+        prop_oneof![
+            prop::sample::select(vec![
+                "null",
+                "true",
+                "false",
+                "0",
+                "-0",
+                "12",
+                "-1.5",
+                "0.25",
+                "1e5",
+                "5E-05",
+                "1234567",
+                "12345678",
+                "123456789",
+                "1234567890123456789",
+                "12345678901234567890",
+                "0.1234567890123456789012",
+                "01",
+                "1.",
+                ".5",
+                "-",
+                "+1",
+                "1e",
+                "nul",
+                "truex",
+                "NaN",
+                "\"\"",
+                r#""\u00e9""#,
+                r#""\ud83d""#,
+                r#""\q""#,
+                r#""\u12g4""#,
+                "\"\t\"",
+                "\"",
+                "\"2025-01-24T09:20:46.847371Z\"",
+            ])
+            .prop_map(str::to_owned),
+            any::<f64>().prop_map(|value| value.to_string()),
+            any::<i64>().prop_map(|value| value.to_string()),
+            ".{0,40}".prop_map(|text| serde_json::to_string(&text).expect("a string")),
+            r#"[ -~]{0,40}"#.prop_map(|text| format!("\"{text}\"")),
+        ]
+    }
+
+    fn value() -> impl Strategy<Value = String> {
+        scalar().prop_recursive(3, 12, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(|items| format!("[{}]", items.join(","))),
+                object(key(), inner, 0..4),
+            ]
+        })
+    }
+
+    fn object(
+        keys: impl Strategy<Value = String>,
+        values: impl Strategy<Value = String>,
+        size: Range<usize>,
+    ) -> impl Strategy<Value = String> {
+        let blank = || prop::sample::select(vec!["", "", "", "", " ", "  ", "\t"]);
+        let member = (blank(), keys, blank(), blank(), values, blank())
+            .prop_map(|(a, key, b, c, value, d)| format!("{a}{key}{b}:{c}{value}{d}"));
+        prop::collection::vec(member, size).prop_map(|members| format!("{{{}}}", members.join(",")))
+    }
+
+    fn line() -> impl Strategy<Value = String> {
+        let damaged = (object(key(), value(), 0..6), any::<prop::sample::Index>(), "[ -~]").prop_map(
+            |(line, at, with)| {
+                let place = at.index(line.len());
+                if line.is_ascii() { line[..place].to_owned() + &with + &line[place + 1..] } else { line }
+            },
+        );
+        let ended =
+            (object(key(), value(), 0..6), prop::sample::select(vec!["", " ", "\r", "x", "}", "\u{c}"]))
+                .prop_map(|(line, end)| line + end);
+        prop_oneof![6 => object(key(), value(), 0..8), 3 => damaged, 1 => ended]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn fast_is_the_same_as_complete_or_declines(lines in prop::collection::vec(line(), 1..6)) {
+            for layout in layouts() {
+                check(&lines, &layout)?;
+            }
+        }
+    }
+
+    #[test]
+    fn usual_lines_are_read_fast() {
+        let plain = r#"{"operation_id": "op-1", "wrapper_name": "w", "end_time": "2025-01-24T09:20:46.847Z", "duration_ms": 812.35, "success": true, "error_message": null, "custom_metrics": {"tokens_used": 5e3, "tags": ["a", {}]}}"#;
+        let failed = plain.replace("null", r#""said \"no\" to \u00e9", "error_code": 429"#);
+        let lines = [plain, &failed, plain, "{}", plain, &failed].map(str::to_owned);
+        let [layout, _] = layouts();
+        assert_eq!(check(&lines, &layout).expect("the same"), lines.len());
+    }
+
+    #[test]
+    fn what_looks_like_a_step_is_not_one_elsewhere() {
+        let lines = [
+            r#"{"model":"a","status":"b"}"#,
+            r#"{"status":"b","model":"a"}"#,
+            r#"{"model":"a"{"status":"b"}"#,
+            r#"{,"status":"b"}"#,
+            r#"{"model":"a""status":"b"}"#,
+            r#"{"model":"a","status":"b",}"#,
+            r#"{"model":"a","model":"b"}"#,
+        ];
+        let [layout, _] = layouts();
+        assert_eq!(check(&lines.map(str::to_owned), &layout).expect("the same"), 3);
+    }
 }

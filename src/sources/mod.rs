@@ -24,6 +24,7 @@ pub mod problems;
 pub mod record;
 pub mod records;
 pub mod resume;
+pub mod scan;
 pub mod settings;
 pub mod states;
 pub mod timestamp;
@@ -43,7 +44,7 @@ use crate::sources::settings::SourceSettings;
 use crate::sources::states::{Report, Survey};
 
 /// Bytes that a thread takes at once: few enough to stay in its cache.
-const BLOCK_BYTES: usize = 512 * 1024;
+const BLOCK_BYTES: usize = 256 * 1024;
 
 /// What to read, and what is known already.
 #[derive(Clone, Copy)]
