@@ -25,10 +25,17 @@ pub struct Opened {
     pub offset: u64,
     /// The bytes before `offset`.
     pub tail: Tail,
+    /// At most [`PROOF_BYTES`].
+    first_bytes: Vec<u8>,
     head: Option<Head>,
 }
 
 impl Opened {
+    /// Whether the content is still the one that was opened.
+    pub fn is_same(&mut self) -> bool {
+        self.content.begins_with(&self.first_bytes)
+    }
+
     /// Proof of what was read, once it contains a record.
     pub fn fingerprint(&self) -> Fingerprint {
         let proven = |head: &&Head| self.offset > self.first_record && self.offset >= head.len;
@@ -74,6 +81,7 @@ pub fn open(
         header_lines: 0,
         offset: 0,
         tail: Tail::default(),
+        first_bytes,
     };
     opened.content.rewind().map_err(unreadable)?;
     opened.read_preamble(format, manner).map_err(damaged)?;
