@@ -22,6 +22,19 @@ serve *ARGS:
 bench *ARGS:
     python3 benches/run.py {{ARGS}}
 
-# dash's numbers against DuckDB's, on 200,000 sample operations
+# dash's numbers against DuckDB's, on 200,000 sample records
 crosscheck:
     python3 benches/crosscheck.py
+
+# The picture in the README, from sample operations
+picture:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    cargo build --release
+    site=$(mktemp -d); trap 'rm -rf "$site"' EXIT
+    moment=2026-01-26T15:20:00Z dash=target/release/dash
+    $dash init --quiet "$site"
+    $dash sample --seed 4 --now $moment --to "$site/content/operations/sample.jsonl"
+    $dash build --quiet --config "$site/dash.toml" --now $moment
+    chromium --headless --no-sandbox --hide-scrollbars --user-data-dir="$site/browser" --virtual-time-budget=4000 \
+        --window-size=1280,1150 --screenshot=docs/overview.png "file://$site/output/index.html"

@@ -81,6 +81,10 @@ fn parse(text: &str, root: &Path) -> Result<Config> {
         bail!("in `[health]`: {problem}");
     }
     validate(&file.source).map_err(anyhow::Error::msg)?;
+    let scheme = |url: &String| url.starts_with("http://") || url.starts_with("https://");
+    if let Some(url) = file.site.base_url.as_ref().filter(|url| !scheme(url)) {
+        bail!("in `[site]`: `base_url = \"{url}\"` does not begin with `http://` or `https://`");
+    }
     file.store.validate().map_err(|problem| anyhow!("in `[store]`: {problem}"))?;
     if !(1..=525_600).contains(&file.activity.quiet_after_minutes) {
         bail!("in `[activity]`: `quiet_after_minutes` is not between 1 and 525600");
@@ -121,6 +125,9 @@ fn health(table: Table) -> Result<HealthSettings> {
 fn explained(error: &toml::de::Error) -> anyhow::Error {
     let text = error.to_string();
     let text = text.trim_end();
+    if error.message().contains("expected a sequence") {
+        return anyhow!("{text}\nwrite a table of a list in double brackets: `[[source]]`");
+    }
     match nearest(error.message()) {
         Some(known) => anyhow!("{text}\ndid you mean `{known}`?"),
         None => anyhow!("{text}"),
@@ -171,7 +178,9 @@ mod tests {
     fn wrong_values_are_named() {
         assert!(error("[health]\nrecent_factor = 2").contains("recent_factor"));
         assert!(error("[health]\npreset = 'defualt'").contains("did you mean `default`"));
-        assert!(error("[serve]\nbind = 5").contains("line 2") || error("[serve]\nbind = 5").contains("bind"));
+        assert!(error("[serve]\nbind = 5").contains("line 2"));
         assert!(error("title = ").contains("line 1"));
+        assert!(error("[source]\npath = 'x'").contains("`[[source]]`"));
+        assert!(error("[site]\nbase_url = 'foo'").contains("`http://`"));
     }
 }

@@ -44,6 +44,8 @@ pub struct Built {
     pub records: u64,
     pub skipped: u64,
     pub wrappers: usize,
+    /// What is wrong with sources themselves, in words.
+    pub troubles: Vec<String>,
     pub published: Published,
 }
 
@@ -55,13 +57,15 @@ pub struct Built {
 pub fn build(plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Built> {
     let mut store = Store::open(plan.root)?;
     let read = read(plan, &mut store, progress)?;
+    let troubles = troubles(&read.sources);
     let theme = Theme::embedded().context("loading the theme")?;
     let next = Next::new(plan, &store, &theme, &read.sources)?;
     let stands = next.stands(plan, &store)?;
     let published = match &stands {
         Some(stands) if stands.is_current => Published::unchanged(stands.manifest.clone()),
         _ => {
-            let facts = facts(plan, &store, read.sources, stands.map(|stands| stands.changed).as_ref())?;
+            let facts =
+                facts(plan, &store, read.sources.clone(), stands.map(|stands| stands.changed).as_ref())?;
             let snapshot = snapshot(&facts);
             let site = site(&snapshot, &theme, plan.site)?;
             let published = publish(&site, plan.output, &stamp(&snapshot))?;
@@ -70,7 +74,20 @@ pub fn build(plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Built>
         }
     };
     let wrappers = store.wrappers()?.len();
-    Ok(Built { bytes: read.bytes, records: read.records, skipped: read.skipped, wrappers, published })
+    let Gathered { bytes, records, skipped, .. } = read;
+    Ok(Built { bytes, records, skipped, wrappers, troubles, published })
+}
+
+fn troubles(sources: &[SourceState]) -> Vec<String> {
+    let of = |source: &SourceState| {
+        let name = source.name.clone();
+        source
+            .problems
+            .iter()
+            .map(move |problem| format!("source `{name}`: {}", problem.reason))
+            .collect::<Vec<_>>()
+    };
+    sources.iter().flat_map(of).collect()
 }
 
 /// Reads what is new into the store, and tells what is known at the plan's moment.

@@ -116,11 +116,14 @@ fn status_changes(wrapper: &WrapperFacts, moment_ms: i64, settings: &Settings) -
         if let Some(before) = before
             && status != before
             && status != Status::NoData
+            && (before, status) != (Status::NoData, Status::Healthy)
         {
             let better = before != Status::NoData && status > before;
             let kind = if better { EventKind::Recovery } else { EventKind::StatusChange };
             let message = format!("{} → {}", before.word(), status.word());
-            let base = event(wrapper, kind, at_ms, &(at_ms / MINUTE_MS).to_string());
+            // By its step, so that it is the same event for every moment up to the step that it leads to.
+            let step = (at_ms + STEP_MINUTES * MINUTE_MS - 1).div_euclid(STEP_MINUTES * MINUTE_MS);
+            let base = event(wrapper, kind, at_ms, &format!("{step}:{}", status.word()));
             changes.push(Event { message, status: Some(status), ..base });
         }
         before = Some(status);
@@ -242,6 +245,17 @@ mod tests {
         assert_eq!(events.first().map(|event| event.kind), Some(EventKind::StatusChange));
         assert_eq!(events.last().map(|event| event.kind), Some(EventKind::Recovery));
         assert_eq!(events.last().and_then(|event| event.status), Some(Status::Healthy));
+    }
+
+    #[test]
+    fn a_change_is_the_same_event_for_every_moment_of_its_step() {
+        let facts = wrapper((0..1200).map(|at| minute(at, 10, u64::from(at >= 1190) * 10)).collect());
+        let ids = |at: i64| -> Vec<String> {
+            status_changes(&facts, at, &settings()).into_iter().map(|event| event.id).collect()
+        };
+        let by_minute: Vec<_> = (1192..=1195).map(|minute| ids(minute * MINUTE_MS - 1)).collect();
+        assert_eq!(by_minute[0].len(), 1, "{by_minute:?}");
+        assert!(by_minute.windows(2).all(|pair| pair[0] == pair[1]), "{by_minute:?}");
     }
 
     #[test]

@@ -113,8 +113,9 @@ impl HealthSettings {
         if let Some((key, value)) = shares.iter().find(|(_, value)| !(0.0..=1.0).contains(value)) {
             return Some(format!("`{key} = {value}` is not between 0 and 1"));
         }
-        if !(1..=2880).contains(&self.window_minutes) {
-            return Some(format!("`window_minutes = {}` is not between 1 and 2880", self.window_minutes));
+        // Minutes are kept for two days, and the feed looks at the status of every moment of one.
+        if !(1..=1440).contains(&self.window_minutes) {
+            return Some(format!("`window_minutes = {}` is not between 1 and 1440", self.window_minutes));
         }
         if !(1..=self.window_minutes).contains(&self.recent_minutes) {
             return Some(format!(
@@ -302,9 +303,7 @@ pub fn health(window: &Bucket, recent: &Bucket, settings: &HealthSettings, targe
     ];
     factors.extend(target_ms.map(|target| latency(window, settings, target)));
     let product: f64 = factors.iter().map(|factor| factor.multiplier).product();
-    // Rounded so that 0.9 made of factors is 0.9 when it is held against a threshold.
-    let score = (product * 1e12).round() / 1e12;
-    let score = Some(score.clamp(0.0, 1.0));
+    let score = Some(rounded(product).clamp(0.0, 1.0));
     Health { score, status: Status::of(score, settings), factors }
 }
 
@@ -360,7 +359,12 @@ fn latency(window: &Bucket, settings: &HealthSettings, target: f64) -> Factor {
 /// The mean of the scores that exist, each wrapper counting the same; `None` where none does.
 pub fn mean_score(scores: impl Iterator<Item = Option<f64>>) -> Option<f64> {
     let (sum, count) = scores.flatten().fold((0.0, 0u32), |(sum, count), score| (sum + score, count + 1));
-    (count > 0).then(|| sum / f64::from(count))
+    (count > 0).then(|| rounded(sum / f64::from(count)))
+}
+
+/// To 10⁻¹², so that 0.9 made of factors or of a mean is 0.9 when it is held against a threshold.
+fn rounded(score: f64) -> f64 {
+    (score * 1e12).round() / 1e12
 }
 
 #[cfg(test)]
@@ -457,6 +461,7 @@ mod tests {
     fn the_system_counts_wrappers_alike_and_leaves_out_those_without_data() {
         assert_eq!(mean_score([Some(1.0), None, Some(0.5)].into_iter()), Some(0.75));
         assert_eq!(mean_score([None].into_iter()), None);
+        assert_eq!(mean_score([Some(0.7); 3].into_iter()), Some(0.7));
     }
 
     #[test]

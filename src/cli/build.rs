@@ -1,5 +1,6 @@
 //! `dash build`.
 
+use std::io::Write;
 use std::time::Instant;
 
 use anyhow::Result;
@@ -15,17 +16,16 @@ pub fn run(common: &Common, talk: &Talk) -> Result<()> {
     let site = Site::open(common)?;
     let built = pipeline::build(&site.plan(), &talk.progress())?;
     if talk.json {
-        println!("{}", as_json(&built, begun.elapsed().as_secs_f64()));
+        writeln!(std::io::stdout(), "{}", as_json(&built, begun.elapsed().as_secs_f64()))?;
         return Ok(());
     }
     for line in summary(&built, begun.elapsed().as_secs_f64()) {
         talk.say(&line);
     }
-    if built.published.manifest.last_data.is_none() {
-        talk.say(
-            "there are no operations yet: put a JSONL or CSV log into `content/operations/`, or name one",
-        );
-        talk.say("in a `[[source]]` of `dash.toml`, and build again; `dash sample` makes one to try");
+    if built.published.manifest.last_data.is_none() && built.skipped == 0 && built.troubles.is_empty() {
+        talk.say("there are no operations yet: put a JSONL or CSV log into `content/operations/`, or name one in a");
+        talk.say("`[[source]]` of `dash.toml`, and build again; `dash sample --to content/operations/sample.jsonl`");
+        talk.say("makes one to try");
     }
     talk.say(&format!("open `{}`", site.output.join("index.html").display()));
     Ok(())
@@ -35,7 +35,7 @@ pub fn run(common: &Common, talk: &Talk) -> Result<()> {
 pub fn summary(built: &Built, seconds: f64) -> Vec<String> {
     let published = &built.published;
     let mut lines = vec![format!(
-        "read {} new operations ({}) and wrote {} of {} files for {} wrappers in {seconds:.2} s",
+        "read {} new records ({}) and wrote {} of {} files for {} wrappers in {seconds:.2} s",
         thousands(built.records),
         bytes(built.bytes),
         published.written,
@@ -46,6 +46,7 @@ pub fn summary(built: &Built, seconds: f64) -> Vec<String> {
         let skipped = thousands(built.skipped);
         lines.push(format!("skipped {skipped} records; `data-quality.html` says which and why"));
     }
+    lines.extend(built.troubles.iter().map(|trouble| format!("warning: {trouble}")));
     lines
 }
 
@@ -55,7 +56,7 @@ fn as_json(built: &Built, seconds: f64) -> serde_json::Value {
         "snapshot": manifest.id,
         "generated_at": manifest.generated_at,
         "last_data": manifest.last_data,
-        "operations": built.records,
+        "records": built.records,
         "bytes": built.bytes,
         "skipped": built.skipped,
         "wrappers": built.wrappers,

@@ -1,5 +1,7 @@
 //! `dash check`: the settings, the theme and the sources, without writing anything.
 
+use std::io::Write;
+
 use anyhow::{Context, Result, bail};
 
 use crate::cli::Common;
@@ -19,7 +21,7 @@ pub fn run(common: &Common, talk: &Talk) -> Result<()> {
         }
     }
     if talk.json {
-        println!("{}", serde_json::to_string(&checked)?);
+        writeln!(std::io::stdout(), "{}", serde_json::to_string(&checked)?)?;
     }
     if troubles > 0 {
         bail!("{troubles} of what the settings name cannot be read; mend it, or set `optional = true` there");

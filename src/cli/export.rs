@@ -16,6 +16,7 @@ use crate::report::export::{Export, Format};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
+    /// One row a wrapper and hour
     #[arg(long, value_enum, default_value = "csv")]
     format: As,
     /// Only this wrapper

@@ -1,6 +1,7 @@
 //! `dash init`: a new site that builds at once.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -36,7 +37,7 @@ pub fn run(init: &Init, talk: &Talk) -> Result<()> {
 pub fn create(dir: &Path) -> Result<()> {
     let make = || -> std::io::Result<()> {
         fs::create_dir_all(dir.join(DEFAULT_LOGS))?;
-        fs::write(dir.join(FILE), SETTINGS)?;
+        File::create_new(dir.join(FILE))?.write_all(SETTINGS.as_bytes())?;
         let ignore = dir.join(".gitignore");
         if !ignore.exists() {
             fs::write(ignore, "/.dash/\n/output/\n")?;

@@ -31,11 +31,13 @@ pub struct Sample {
 /// What traffic to make.
 #[derive(Debug, Args)]
 pub struct TrafficFlags {
+    /// How many wrappers make them
     #[arg(long, default_value = "5", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     wrappers: u32,
     /// Operations of all wrappers together: `20/min`, `5/s`, `1000/h`
     #[arg(long, default_value = "20/min", value_parser = rate)]
     rate: f64,
+    /// The same seed gives the same operations
     #[arg(long, default_value = "1")]
     seed: u64,
 }

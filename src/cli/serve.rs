@@ -1,5 +1,6 @@
 //! `dash serve`: build, serve, watch, rebuild, push.
 
+use std::io::{BufWriter, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -12,7 +13,7 @@ use crate::cli::sample::{TrafficFlags, append_to, follow};
 use crate::cli::site::Site;
 use crate::cli::talk::Talk;
 use crate::cli::{Common, build, init};
-use crate::config::DEFAULT_LOGS;
+use crate::config::{DEFAULT_LOGS, FILE};
 use crate::model::time::DAY_MS;
 use crate::pipeline;
 use crate::sample::Generator;
@@ -40,7 +41,7 @@ const SAMPLE_LOG: &str = "sample.jsonl";
 const SAMPLE_DAYS: i64 = 7;
 
 pub fn run(arguments: &Serve, common: &Common, talk: &Talk) -> Result<()> {
-    if arguments.sample && !common.config.exists() {
+    if arguments.sample && !common.config.exists() && common.config.file_name() == Some(FILE.as_ref()) {
         init::create(common.config.parent().unwrap_or(Path::new(".")))?;
     }
     let site = Site::open(common)?;
@@ -93,7 +94,9 @@ fn start_sample(arguments: &Serve, site: &Site, talk: &Talk) -> Result<()> {
     let mut generator = Generator::new(arguments.traffic.traffic(), from_ms);
     if length == 0 {
         talk.say(&format!("making {SAMPLE_DAYS} days of sample operations in `{}`", path.display()));
-        generator.write_until(now, &mut std::io::BufWriter::new(&mut log))?;
+        let mut buffered = BufWriter::new(&mut log);
+        generator.write_until(now, &mut buffered)?;
+        buffered.flush()?;
     }
     std::thread::spawn(move || {
         if let Err(error) = follow(&mut generator, &mut log) {

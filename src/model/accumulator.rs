@@ -14,8 +14,8 @@ use crate::model::rollup::{Limits, Retention, Rollup, WrapperRollup};
 use crate::model::sketch::bin_of;
 use crate::model::time::{day_of, hour_of, minute_of};
 
-/// Names looked up last, by their hash: a power of two.
-const RECENT: usize = 256;
+/// Most places remembered by the hash of their names.
+const PLACES: usize = 4096;
 
 /// Latency bins that wait to be sorted into a sketch.
 const WAITING: usize = 1024;
@@ -27,15 +27,16 @@ pub struct Accumulator {
     limits: Limits,
     wrappers: Vec<Gathering>,
     by_name: FxHashMap<String, usize>,
-    recent: Vec<Recent>,
+    /// By the hash of their names.
+    places: FxHashMap<u64, Place>,
 }
 
 /// Where the operations of one wrapper, type and model go.
-#[derive(Clone, Debug, Default)]
-struct Recent {
+#[derive(Debug)]
+struct Place {
     names: [String; 3],
-    /// Index of the wrapper, and of its series; `None` in a place that was never used.
-    place: Option<(usize, usize)>,
+    wrapper: usize,
+    series: usize,
 }
 
 /// One wrapper's roll-up, and its buckets at hand.
@@ -59,8 +60,8 @@ struct Open {
 
 impl Accumulator {
     pub fn new(retention: Retention, limits: Limits) -> Accumulator {
-        let recent = vec![Recent::default(); RECENT];
-        Accumulator { retention, limits, wrappers: Vec::new(), by_name: FxHashMap::default(), recent }
+        let (by_name, places) = (FxHashMap::default(), FxHashMap::default());
+        Accumulator { retention, limits, wrappers: Vec::new(), by_name, places }
     }
 
     pub fn add(&mut self, operation: &Operation) {
@@ -76,20 +77,28 @@ impl Accumulator {
 
     fn place(&mut self, operation: &Operation) -> (usize, usize) {
         let names = [&*operation.wrapper, &*operation.operation_type, &*operation.model];
-        let recent = index(names);
-        let known = &self.recent[recent];
-        if let Some(place) = known.place
-            && known.names == names
-        {
-            return place;
+        let hash = hash(names);
+        match self.places.get(&hash) {
+            Some(place) if place.names == names => (place.wrapper, place.series),
+            known => {
+                let new = known.is_none() && self.places.len() < PLACES;
+                let (wrapper, series) = self.find(names);
+                if new {
+                    let names = names.map(str::to_owned);
+                    self.places.insert(hash, Place { names, wrapper, series });
+                }
+                (wrapper, series)
+            }
         }
+    }
+
+    fn find(&mut self, names: [&str; 3]) -> (usize, usize) {
         let wrapper = self.wrapper(names[0]);
         let gathering = &mut self.wrappers[wrapper];
         let series = gathering.rollup.series_index(names[1], names[2], &self.limits) as usize;
         if series >= gathering.hours.len() {
             gathering.hours.resize_with(series + 1, Open::default);
         }
-        self.recent[recent] = Recent { names: names.map(str::to_owned), place: Some((wrapper, series)) };
         (wrapper, series)
     }
 
@@ -105,10 +114,13 @@ impl Accumulator {
     }
 }
 
-fn index(names: [&str; 3]) -> usize {
+fn hash(names: [&str; 3]) -> u64 {
     let mut hasher = FxHasher::default();
-    names.iter().for_each(|name| hasher.write(name.as_bytes()));
-    hasher.finish() as usize % RECENT
+    for name in names {
+        hasher.write(name.as_bytes());
+        hasher.write_usize(name.len());
+    }
+    hasher.finish()
 }
 
 impl Gathering {
@@ -171,7 +183,7 @@ impl Open {
 
     fn close(&mut self, into: &mut Bucket) {
         into.merge(&self.bucket);
-        into.latency.add_all(&mut self.bins);
+        into.latency.add_all(&self.bins);
         self.bucket = Bucket::default();
         self.bins.clear();
     }

@@ -37,7 +37,7 @@ pub struct Notes {
     pub errors: BTreeMap<(String, i64), u64>,
     /// kind → newest samples, newest first.
     pub samples: BTreeMap<String, Vec<Sample>>,
-    /// Slowest first.
+    /// Slowest first, of equally slow ones the oldest.
     pub slowest: Vec<Sample>,
 }
 
@@ -46,11 +46,22 @@ impl Notes {
         if operation.outcome.failed() {
             self.add_error(operation);
         }
-        let duration = operation.duration_ns.unwrap_or(0);
-        let least = self.slowest.last().and_then(|sample| sample.duration_ns).unwrap_or(0);
-        if duration > 0 && (self.slowest.len() < SLOWEST_A_DAY || duration >= least) {
+        if self.is_slow(operation) {
             self.slowest.push(sample(operation));
             self.trim_slowest();
+        }
+    }
+
+    /// Whether it may be among the slowest. Of equally slow ones the older stay, so that a log of nothing
+    /// but timeouts does not replace them all the time.
+    fn is_slow(&self, operation: &Operation) -> bool {
+        match (operation.duration_ns, self.slowest.last()) {
+            (None | Some(0), _) => false,
+            (duration, Some(least)) if self.slowest.len() >= SLOWEST_A_DAY => {
+                let order = duration.cmp(&least.duration_ns).then(least.end_ms.cmp(&operation.end_ms));
+                order.is_gt() || order.is_eq() && sample(operation) < *least
+            }
+            _ => true,
         }
     }
 
@@ -86,7 +97,7 @@ impl Notes {
     }
 
     fn trim_slowest(&mut self) {
-        self.slowest.sort_by(|a, b| b.duration_ns.cmp(&a.duration_ns).then_with(|| b.cmp(a)));
+        self.slowest.sort_by(|a, b| b.duration_ns.cmp(&a.duration_ns).then_with(|| a.cmp(b)));
         self.slowest.truncate(SLOWEST_A_DAY);
     }
 }

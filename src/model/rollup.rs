@@ -9,7 +9,7 @@ use crate::model::bucket::Bucket;
 use crate::model::notes::{Notes, OTHER};
 use crate::model::operation::Operation;
 use crate::model::sketch::bin_of;
-use crate::model::time::{day_of, hour_of, minute_of};
+use crate::model::time::{DAY_MS, HOUR_MS, MINUTE_MS, day_of, hour_of, minute_of};
 
 /// How far back each level of time is kept, as the first whole unit that is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,17 @@ pub struct Retention {
     pub first_hour: i64,
     /// First day of which notable operations are kept.
     pub first_note_day: i64,
+}
+
+impl Retention {
+    /// What is kept at a moment that lies so much earlier.
+    pub fn earlier(&self, ms: i64) -> Retention {
+        Retention {
+            first_minute: self.first_minute - ms / MINUTE_MS,
+            first_hour: self.first_hour - ms / HOUR_MS,
+            first_note_day: self.first_note_day - ms / DAY_MS,
+        }
+    }
 }
 
 /// Bounds on what one log may make us keep. What goes beyond is summed under [`OTHER`].

@@ -10,14 +10,15 @@ pub mod manifest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
 use crate::model::parallel;
 use crate::model::time::rfc3339;
-use crate::publish::manifest::{FileEntry, MANIFEST, Manifest, SourceEntry};
-use crate::report::site::Site;
+use crate::publish::manifest::{FileEntry, Found, MANIFEST, Manifest, SourceEntry};
+use crate::report::site::{Site, is_plain};
 
 /// Lists the files being replaced, one path a line, while that is under way.
 pub const JOURNAL: &str = ".dash-publishing";
@@ -47,15 +48,13 @@ impl Published {
     }
 }
 
-/// The snapshot `id`, if it stands in `output` and all of its files are there.
+/// The snapshot `id`, if it stands in `output` and all of its files are as they were written.
 pub fn standing(output: &Path, id: &str) -> Result<Option<Manifest>> {
-    let whole = |manifest: &Manifest| {
-        let files = || manifest.files.iter().all(|(path, entry)| on_disk(output, path, entry.size));
-        let interrupted =
-            [JOURNAL.to_owned(), unfinished(JOURNAL)].iter().any(|path| output.join(path).exists());
-        manifest.id == id && !interrupted && files()
-    };
-    Ok(manifest::read(output)?.filter(whole))
+    let before = Before::look(output)?;
+    let Some(manifest) = &before.manifest else { return Ok(None) };
+    let untouched = |(path, entry): (&String, &FileEntry)| before.stands(output, path, entry);
+    let whole = manifest.id == id && !before.interrupted && manifest.files.iter().all(untouched);
+    Ok(before.manifest.filter(|_| whole))
 }
 
 /// Writes a site to `output`, which is created where it is missing.
@@ -68,41 +67,28 @@ pub fn publish(site: &Site, output: &Path, stamp: &Stamp) -> Result<Published> {
         bail!("`{}` is not a folder; move it away or choose another `--output`", output.display());
     }
     fs::create_dir_all(output).with_context(|| format!("creating the folder `{}`", output.display()))?;
-    let before = manifest::read(output)?;
-    let broken = journal(output)?;
-    let known = |path: &str| before.as_ref().and_then(|before| before.files.get(path));
-    let mut files = BTreeMap::new();
-    let mut dirty = Vec::new();
+    let before = Before::look(output)?;
     let content: Vec<_> = site.files().iter().collect();
     let hashes = parallel::map(&content, |(_, bytes)| sha256(bytes));
+    let (mut files, mut dirty) = (BTreeMap::new(), Vec::new());
     for ((path, bytes), sha256) in content.into_iter().zip(hashes) {
         let entry = FileEntry { size: bytes.len() as u64, sha256 };
-        let stands =
-            known(path) == Some(&entry) && !broken.contains(path) && on_disk(output, path, entry.size);
-        if !stands {
+        if !before.stands(output, path, &entry) {
+            before.check_owner(output, path, bytes)?;
             dirty.push((path.as_str(), bytes.as_slice()));
         }
         files.insert(path.clone(), entry);
     }
     for path in site.kept() {
-        let entry =
-            known(path).with_context(|| format!("`{path}` is to be kept, but was never published"))?;
+        let known = before.known(path);
+        let entry = known.with_context(|| format!("`{path}` is to be kept, but was never published"))?;
         files.insert(path.clone(), entry.clone());
     }
-    for (path, bytes) in &dirty {
-        let ours = known(path).is_some() || broken.contains(*path);
-        if !ours && is_foreign(&output.join(path), bytes) {
-            bail!(
-                "`{}` was not written by dash; move it away or choose another `--output`",
-                output.join(path).display()
-            );
-        }
-    }
-    let manifest = manifest(stamp, files, before.as_ref());
+    let manifest = manifest(stamp, files, before.manifest.as_ref());
     let script = snapshot_script(&manifest);
-    let gone: Vec<String> =
-        before.iter().flat_map(|before| before.files.keys()).cloned().chain(broken).collect();
-    let gone: BTreeSet<String> = gone.into_iter().filter(|path| !manifest.files.contains_key(path)).collect();
+    before.check_owner(output, SNAPSHOT_SCRIPT, script.as_bytes())?;
+    let gone = before.gone(&manifest);
+
     let paths = dirty.iter().map(|(path, _)| *path).chain(gone.iter().map(String::as_str));
     let journal: String = paths.flat_map(|path| [path, "\n"]).collect();
     write(output, JOURNAL, journal.as_bytes())?;
@@ -117,6 +103,64 @@ pub fn publish(site: &Site, output: &Path, stamp: &Stamp) -> Result<Published> {
     }
     remove(output, JOURNAL)?;
     Ok(Published { manifest, written: dirty.len(), removed: gone.len() })
+}
+
+/// What an output folder holds before publishing.
+struct Before {
+    manifest: Option<Manifest>,
+    /// When the manifest was written: after everything else of its snapshot.
+    written: Option<SystemTime>,
+    /// The paths that an earlier builder was replacing when it died.
+    broken: BTreeSet<String>,
+    interrupted: bool,
+    /// Whether the manifest is damaged: then nothing tells which files are dash's, and all that the site
+    /// has a file for are taken to be.
+    damaged: bool,
+}
+
+impl Before {
+    fn look(output: &Path) -> Result<Before> {
+        let found = manifest::find(output)?;
+        let written = fs::metadata(output.join(MANIFEST)).and_then(|metadata| metadata.modified()).ok();
+        let damaged = matches!(found, Found::Damaged);
+        let manifest = if let Found::Whole(manifest) = found { Some(manifest) } else { None };
+        let (broken, begun) = (journal(output)?, output.join(unfinished(JOURNAL)).exists());
+        let interrupted = begun || output.join(JOURNAL).exists();
+        Ok(Before { manifest, written, broken, interrupted, damaged })
+    }
+
+    fn known(&self, path: &str) -> Option<&FileEntry> {
+        self.manifest.as_ref()?.files.get(path)
+    }
+
+    /// Whether the file on disk is this one, by its size and because nobody has written to it since.
+    fn stands(&self, output: &Path, path: &str, entry: &FileEntry) -> bool {
+        let untouched = |found: &fs::Metadata| {
+            let changed = found.modified().ok().zip(self.written);
+            found.is_file() && found.len() == entry.size && changed.is_some_and(|(at, written)| at <= written)
+        };
+        let on_disk = || fs::symlink_metadata(output.join(path)).is_ok_and(|found| untouched(&found));
+        self.known(path) == Some(entry) && !self.broken.contains(path) && on_disk()
+    }
+
+    /// Refuses to write over what dash did not write.
+    fn check_owner(&self, output: &Path, path: &str, bytes: &[u8]) -> Result<()> {
+        // Neither manifest nor journal lists the script, which is written between the two.
+        let script = path == SNAPSHOT_SCRIPT && (self.manifest.is_some() || self.interrupted);
+        let ours = self.damaged || script || self.known(path).is_some() || self.broken.contains(path);
+        if !ours && is_foreign(&output.join(path), bytes) {
+            let path = output.join(path);
+            bail!("`{}` was not written by dash; move it away or choose another `--output`", path.display());
+        }
+        Ok(())
+    }
+
+    /// Files of the snapshot before that the next one does not have.
+    fn gone(&self, next: &Manifest) -> BTreeSet<String> {
+        let known = self.manifest.iter().flat_map(|before| before.files.keys());
+        let gone = known.chain(&self.broken).filter(|path| !next.files.contains_key(*path));
+        gone.cloned().collect()
+    }
 }
 
 /// The script that tells every page which snapshot it belongs to, `file://` included.
@@ -163,14 +207,11 @@ fn manifest(stamp: &Stamp, files: BTreeMap<String, FileEntry>, before: Option<&M
 fn journal(output: &Path) -> Result<BTreeSet<String>> {
     let path = output.join(JOURNAL);
     match fs::read_to_string(&path) {
-        Ok(text) => Ok(text.lines().map(str::to_owned).collect()),
+        // A path that leads out of the folder is not one that a builder wrote there.
+        Ok(text) => Ok(text.lines().filter(|path| is_plain(path)).map(str::to_owned).collect()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeSet::new()),
         Err(error) => Err(error).with_context(|| format!("reading `{}`", path.display())),
     }
-}
-
-fn on_disk(output: &Path, path: &str, size: u64) -> bool {
-    fs::symlink_metadata(output.join(path)).is_ok_and(|found| found.is_file() && found.len() == size)
 }
 
 /// Whether something else than these bytes lies at a path that dash has never written.
@@ -220,29 +261,4 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn site(pages: &[&str]) -> Site {
-        let mut site = Site::default();
-        pages.iter().for_each(|page| site.add(*page, "text").expect("the path is free"));
-        site
-    }
-
-    #[test]
-    fn what_a_killed_builder_left_of_a_page_that_is_gone_goes_too() {
-        let output = tempfile::tempdir().expect("a temporary folder");
-        let stamp = Stamp { moment_ms: 0, last_data_ms: None, sources: Vec::new() };
-        let publish = |site: Site| publish(&site, output.path(), &stamp).expect("the folder is writable");
-        publish(site(&["index.html"]));
-        fs::create_dir(output.path().join("old")).expect("the folder is writable");
-        for path in ["old/whole.html", "old/.dash-new-begun.html", "old/mine.html"] {
-            fs::write(output.path().join(path), "left over").expect("the folder is writable");
-        }
-        fs::write(output.path().join(JOURNAL), "old/whole.html\nold/begun.html\n").expect("writable");
-        publish(site(&["index.html"]));
-        let left: Vec<_> = fs::read_dir(output.path().join("old")).expect("it is there").flatten().collect();
-        assert_eq!(left.iter().map(fs::DirEntry::file_name).collect::<Vec<_>>(), ["mine.html"]);
-        assert!(!output.path().join(JOURNAL).exists());
-    }
-}
+mod tests;

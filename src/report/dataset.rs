@@ -1,6 +1,6 @@
 //! The facts as files of the site: what lets a daemon that has nothing but `output/` answer for any window.
 //!
-//! `data/site.json` holds everything but the buckets; `data/<slug>.bin` holds one wrapper's, in the layout of
+//! `data/site.json` holds the rest of what the API answers from; `data/<slug>.bin` holds one wrapper's, in the layout of
 //! `model/codec.rs`, so that a change of one wrapper is a change of one small file.
 
 use anyhow::{Context, Result};
@@ -11,7 +11,6 @@ use crate::analysis::window::MAX_HOURS;
 use crate::model::codec::{Decode, Encode, from_bytes, to_bytes};
 use crate::model::history::{History, WrapperId};
 use crate::model::parallel;
-use crate::model::quality::{FileState, SourceState};
 use crate::model::rollup::InFlight;
 use crate::model::time::hour_of;
 use crate::report::site::Site;
@@ -29,8 +28,6 @@ pub struct Index {
     /// Sorted by name.
     pub wrappers: Vec<WrapperId>,
     pub in_flight: Vec<InFlight>,
-    pub sources: Vec<SourceState>,
-    pub files: Vec<FileState>,
 }
 
 /// The path of a wrapper's buckets in the site.
@@ -47,8 +44,6 @@ pub fn add(site: &mut Site, facts: &Facts, title: &str, currency: &str) -> Resul
         settings: facts.settings.clone(),
         wrappers: facts.wrappers.iter().map(|wrapper| wrapper.id.clone()).collect(),
         in_flight: facts.in_flight.clone(),
-        sources: facts.sources.clone(),
-        files: facts.files.clone(),
     };
     site.add(INDEX, serde_json::to_vec(&index)?)?;
     let histories = parallel::map(&facts.wrappers, |wrapper| {

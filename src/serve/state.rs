@@ -101,8 +101,9 @@ fn facts(manifest: &Manifest, files: &Files, before: Option<&Current>) -> Result
         settings: index.settings,
         wrappers,
         in_flight: index.in_flight,
-        sources: index.sources,
-        files: index.files,
+        // Which only pages show.
+        sources: Vec::new(),
+        files: Vec::new(),
     })
 }
 

@@ -300,8 +300,8 @@ impl Current {
             buffer[..rest.len()].copy_from_slice(&rest);
             return Some((self.accept(&rest), What::Records(self.opened.kind.clone())));
         }
-        let reason = "the last line is not finished; it is read when it is".to_owned();
-        self.faults.push(Fault { kind: ProblemKind::Unfinished, reason });
+        let reason = "the last line is not finished; it is read when it is";
+        self.faults.push(Fault::new(ProblemKind::Unfinished, reason));
         None
     }
 

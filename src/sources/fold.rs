@@ -258,9 +258,7 @@ impl<'a> Folding<'a> {
             return;
         }
         let Ok(text) = std::str::from_utf8(bytes) else {
-            let text = crate::sources::problems::excerpt(&String::from_utf8_lossy(bytes));
-            return self
-                .fault(Fault { kind: ProblemKind::NotUtf8, reason: format!("not valid UTF-8: `{text}`") });
+            return self.fault(Fault::new(ProblemKind::NotUtf8, "not valid UTF-8"));
         };
         match parse(text, self.layout) {
             Ok(mut raw) => self.interpret(&mut raw),
@@ -274,8 +272,13 @@ impl<'a> Folding<'a> {
     {
         let layout: &'a Layout = self.layout;
         layout.fill_defaults(raw);
-        match interpret(raw) {
-            Ok(Record::Finished(operation)) => self.finished(&operation),
+        let read = interpret(raw);
+        // The usual case leaves the operation where it is: it is too large to be moved two million times.
+        if let Ok(Record::Finished(operation)) = &read {
+            return self.finished(operation);
+        }
+        match read {
+            Ok(Record::Finished(_)) => {}
             Ok(Record::Started(started)) => {
                 self.tally.started += 1;
                 self.events.start(started);
@@ -296,7 +299,7 @@ impl<'a> Folding<'a> {
     fn too_long(&mut self) {
         let limit = self.max_line_bytes;
         let reason = format!("longer than {limit} bytes; raise `max_line_bytes` if that is intended");
-        self.fault(Fault { kind: ProblemKind::TooLong, reason });
+        self.fault(Fault::new(ProblemKind::TooLong, reason));
     }
 
     fn fault(&mut self, fault: Fault) {

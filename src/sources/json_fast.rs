@@ -6,12 +6,8 @@
 //! of every line that is not.
 
 use crate::sources::layout::{Node, Target};
-use crate::sources::number::Decimal;
 use crate::sources::record::{Field, Raw, RawRecord};
-use crate::sources::words::{HIGHS, ONES};
-
-/// Deepest nesting that is passed over; deeper is declined.
-const DEPTH: usize = 32;
+use crate::sources::scan::{DEPTH, byte, key, line_end, number, skip_value, string};
 
 /// Most keys remembered.
 const MOST_STEPS: usize = 64;
@@ -26,43 +22,15 @@ const STEP_BYTES: usize = 32;
 #[derive(Debug)]
 pub struct Scanner<'l> {
     root: &'l Node,
-    first: Steps<'l>,
-    others: Steps<'l>,
-}
-
-impl<'l> Scanner<'l> {
-    pub fn new(root: &'l Node) -> Scanner<'l> {
-        let steps = |first| Steps { first, steps: Vec::new() };
-        Scanner { root, first: steps(true), others: steps(false) }
-    }
-
-    /// Reads the record that begins at `at`, and returns where its line ends: at its newline, or at the end
-    /// of the text. `None` where that is left to the complete reader; the record is then of no use.
-    pub fn record<'a>(&mut self, text: &'a str, at: usize, record: &mut RawRecord<'a>) -> Option<usize> {
-        let mut cursor = Cursor { text, bytes: text.as_bytes(), at };
-        cursor.take(b'{')?;
-        let mut member = self.first.member(&mut cursor, &mut 0, self.root)?;
-        let mut next = 0;
-        loop {
-            match member {
-                Member::End => return cursor.line_end(),
-                Member::Unread => cursor.skip_value(DEPTH)?,
-                Member::Value(field) => cursor.value(record.slot(field))?,
-                Member::Read(target) => cursor.assign(target, record)?,
-            }
-            if cursor.byte()? == b'}' {
-                cursor.at += 1;
-                return cursor.line_end();
-            }
-            member = self.others.member(&mut cursor, &mut next, self.root)?;
-        }
-    }
+    /// What stood before a record's first value.
+    openings: Vec<Step<'l>>,
+    /// What stood between two values, in the order in which it came; that included which not all records have.
+    steps: Vec<Step<'l>>,
 }
 
 /// What an object goes on with.
 #[derive(Clone, Copy, Debug)]
 enum Member<'l> {
-    End,
     Unread,
     /// One value and nothing below it, which is nearly every key.
     Value(Field),
@@ -76,55 +44,70 @@ impl<'l> Member<'l> {
     }
 }
 
-/// Keys in the order in which they came, those included that not all records have.
-#[derive(Debug)]
-struct Steps<'l> {
-    /// Nothing stands before these keys; before others a comma does.
-    first: bool,
-    steps: Vec<Step<'l>>,
+impl<'l> Scanner<'l> {
+    pub fn new(root: &'l Node) -> Scanner<'l> {
+        Scanner { root, openings: Vec::new(), steps: Vec::new() }
+    }
+
+    /// Reads the record that begins at `at`, and returns where its line ends: at its newline, or at the end
+    /// of the text. `None` where that is left to the complete reader; the record is then of no use.
+    pub fn record<'a>(&mut self, text: &'a str, at: usize, record: &mut RawRecord<'a>) -> Option<usize> {
+        let bytes = text.as_bytes();
+        let start = byte(bytes, at, b'{')?;
+        let (mut at, mut next) = (start, 0);
+        loop {
+            match self.run(text, Run { at, opening: at == start, next }, record)? {
+                Ran::End(end) => return line_end(bytes, end),
+                Ran::Unknown(run) => {
+                    let (end, key) = key(bytes, run.at, run.opening)?;
+                    let Some(key) = key else { return line_end(bytes, end) };
+                    let step = Step::new(&bytes[run.at..end], Member::new(self.root.get(&text[key])));
+                    at = read(text, end, step.member, record)?;
+                    let steps = if run.opening { &mut self.openings } else { &mut self.steps };
+                    next = remember(steps, step, run.next);
+                    if run.opening {
+                        next = 0;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Follows the steps that were taken before, to the end of the record or to a key that is not there.
+    fn run<'a>(&self, text: &'a str, run: Run, record: &mut RawRecord<'a>) -> Option<Ran> {
+        let bytes = text.as_bytes();
+        let Run { mut at, mut opening, next } = run;
+        let mut steps = if opening { &self.openings[..] } else { self.steps.get(next..)? };
+        loop {
+            if !opening && *bytes.get(at)? == b'}' {
+                return Some(Ran::End(at + 1));
+            }
+            let Some((step, after)) = taken(steps, bytes, at) else {
+                let next = if opening { 0 } else { self.steps.len() - steps.len() };
+                return Some(Ran::Unknown(Run { at, opening, next }));
+            };
+            at = read(text, at + step.len, step.member, record)?;
+            steps = if opening { &self.steps[..] } else { after };
+            opening = false;
+        }
+    }
 }
 
-impl<'l> Steps<'l> {
-    /// Passes over what stands between two values.
-    #[inline(always)]
-    fn member(&mut self, cursor: &mut Cursor, next: &mut usize, root: &'l Node) -> Option<Member<'l>> {
-        match self.remembered(cursor, next) {
-            Some(member) => Some(member),
-            None => self.unknown(cursor, next, root),
-        }
-    }
+/// A place between two values.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    at: usize,
+    /// No value was before.
+    opening: bool,
+    /// The step to be tried first.
+    next: usize,
+}
 
-    #[inline(never)]
-    fn unknown(&mut self, cursor: &mut Cursor, next: &mut usize, root: &'l Node) -> Option<Member<'l>> {
-        let start = cursor.at;
-        let Some(key) = cursor.key(self.first)? else { return Some(Member::End) };
-        let member = Member::new(root.get(key));
-        *next = self.learn(*next, &cursor.bytes[start..cursor.at], member);
-        Some(member)
-    }
-
-    #[inline(always)]
-    fn remembered(&self, cursor: &mut Cursor, next: &mut usize) -> Option<Member<'l>> {
-        let ahead = words(cursor.bytes.get(cursor.at..)?.first_chunk()?);
-        let steps = self.steps.get(*next..)?;
-        let at = steps.iter().take(TRIES).position(|step| step.begins(&ahead))?;
-        cursor.at += steps[at].len;
-        *next += at + 1;
-        Some(steps[at].member)
-    }
-
-    /// Remembers a key, and returns the place of the step after it.
-    fn learn(&mut self, next: usize, text: &[u8], member: Member<'l>) -> usize {
-        if text.len() > STEP_BYTES {
-            return next;
-        }
-        let step = Step::new(text, member);
-        let known = self.steps.iter().position(|other| other.words == step.words && other.len == step.len);
-        if known.is_none() && self.steps.len() < MOST_STEPS {
-            self.steps.insert(next, step);
-        }
-        known.unwrap_or(next).min(self.steps.len() - 1) + 1
-    }
+enum Ran {
+    /// The record ends before this place.
+    End(usize),
+    /// No step goes on from here.
+    Unknown(Run),
 }
 
 /// What stands between two values, `,"model":` with its spaces, as words to be compared at once.
@@ -137,17 +120,61 @@ struct Step<'l> {
 }
 
 impl<'l> Step<'l> {
+    /// A text that is too long is cut, and never comes.
     fn new(text: &[u8], member: Member<'l>) -> Step<'l> {
         let (mut bytes, mut mask) = ([0; STEP_BYTES], [0; STEP_BYTES]);
-        bytes[..text.len()].copy_from_slice(text);
-        mask[..text.len()].fill(0xff);
+        let kept = text.len().min(STEP_BYTES);
+        bytes[..kept].copy_from_slice(&text[..kept]);
+        mask[..kept].fill(0xff);
         Step { words: words(&bytes), masks: words(&mask), len: text.len(), member }
     }
 
     #[inline(always)]
-    fn begins(&self, ahead: &[u64; STEP_BYTES / 8]) -> bool {
+    fn begins(&self, ahead: &[u8; STEP_BYTES]) -> bool {
+        let ahead = words(ahead);
         let differ = |at: usize| (ahead[at] ^ self.words[at]) & self.masks[at];
-        differ(0) | differ(1) | differ(2) | differ(3) == 0
+        differ(0) | differ(1) == 0 && (self.len <= 16 || differ(2) | differ(3) == 0)
+    }
+}
+
+/// The step that goes on from a place, and the steps after it.
+#[inline(always)]
+fn taken<'s, 'l>(steps: &'s [Step<'l>], bytes: &[u8], at: usize) -> Option<(&'s Step<'l>, &'s [Step<'l>])> {
+    let ahead = bytes.get(at..)?.first_chunk()?;
+    match steps.split_first()? {
+        (step, after) if step.begins(ahead) => Some((step, after)),
+        _ => taken_later(steps, ahead),
+    }
+}
+
+#[inline(never)]
+fn taken_later<'s, 'l>(
+    steps: &'s [Step<'l>],
+    ahead: &[u8; STEP_BYTES],
+) -> Option<(&'s Step<'l>, &'s [Step<'l>])> {
+    let found = steps.iter().take(TRIES).position(|step| step.begins(ahead))?;
+    Some((&steps[found], &steps[found + 1..]))
+}
+
+/// Remembers a step, and returns the place after it.
+fn remember<'l>(steps: &mut Vec<Step<'l>>, step: Step<'l>, next: usize) -> usize {
+    if step.len > STEP_BYTES {
+        return next;
+    }
+    let known = steps.iter().position(|other| other.words == step.words && other.len == step.len);
+    if known.is_none() && steps.len() < MOST_STEPS {
+        steps.insert(next, step);
+    }
+    known.unwrap_or(next).min(steps.len() - 1) + 1
+}
+
+/// The value of a member.
+#[inline(always)]
+fn read<'a>(text: &'a str, at: usize, member: Member, record: &mut RawRecord<'a>) -> Option<usize> {
+    match member {
+        Member::Value(field) => value(text, at, record.slot(field)),
+        Member::Unread => skip_value(text.as_bytes(), at, DEPTH),
+        Member::Read(target) => assign(text, at, target, record),
     }
 }
 
@@ -156,297 +183,232 @@ fn words(bytes: &[u8; STEP_BYTES]) -> [u64; STEP_BYTES / 8] {
     std::array::from_fn(|at| u64::from_le_bytes(chunks[at]))
 }
 
-/// A place in a text. Each method passes over what it names, or returns `None` if that is not there, or
-/// not in the way that is read fast.
-struct Cursor<'a> {
-    text: &'a str,
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Cursor<'a> {
-    #[inline(always)]
-    fn byte(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
-    }
-
-    fn take(&mut self, byte: u8) -> Option<()> {
-        (self.byte()? == byte).then(|| self.at += 1)
-    }
-
-    /// Blanks, but no newline: records do not go over lines here.
-    fn blanks(&mut self) {
-        while let Some(b' ' | b'\t' | b'\r') = self.byte() {
-            self.at += 1;
-        }
-    }
-
-    fn line_end(&mut self) -> Option<usize> {
-        self.blanks();
-        matches!(self.byte(), None | Some(b'\n')).then_some(self.at)
-    }
-
-    /// A key with what stands before and after it; `Some(None)` for the end of its object instead.
-    fn key(&mut self, first: bool) -> Option<Option<&'a str>> {
-        self.blanks();
-        if self.byte()? == b'}' {
-            self.at += 1;
-            return Some(None);
-        }
-        if !first {
-            self.take(b',')?;
-            self.blanks();
-        }
-        let start = self.at + 1;
-        let escaped = self.string()?;
-        let key = &self.text[start..self.at - 1];
-        self.blanks();
-        self.take(b':')?;
-        self.blanks();
-        (!escaped).then_some(Some(key))
-    }
-
-    /// A string; whether it has escapes.
-    #[inline(always)]
-    fn string(&mut self) -> Option<bool> {
-        self.take(b'"')?;
-        let mut escaped = false;
-        loop {
-            self.at = special(self.bytes, self.at);
-            match self.byte()? {
-                b'"' => {
-                    self.at += 1;
-                    return Some(escaped);
-                }
-                b'\\' => {
-                    escaped = true;
-                    self.escape()?;
-                }
-                _ => return None,
-            }
-        }
-    }
-
-    fn escape(&mut self) -> Option<()> {
-        match *self.bytes.get(self.at + 1)? {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 2,
-            b'u' => {
-                let digits = self.bytes.get(self.at + 2..self.at + 6)?;
-                digits.iter().all(u8::is_ascii_hexdigit).then_some(())?;
-                self.at += 6;
-            }
-            _ => return None,
-        }
-        Some(())
-    }
-
-    /// A number, its value along the way.
-    #[inline(always)]
-    fn number(&mut self, slot: &mut Raw<'a>) -> Option<()> {
-        let start = self.at;
-        let negative = self.byte()? == b'-';
-        self.at += usize::from(negative);
-        let digits = self.at;
-        let mut mantissa = 0;
-        if self.byte()? == b'0' {
-            self.at += 1;
-        } else {
-            self.digits(&mut mantissa)?;
-        }
-        let mut count = self.at - digits;
-        let mut decimals = 0;
-        if self.byte() == Some(b'.') {
-            self.at += 1;
-            decimals = self.digits(&mut mantissa)?;
-            count += decimals;
-        }
-        let exponent = matches!(self.byte(), Some(b'e' | b'E'));
-        if exponent {
-            self.at += 1;
-            self.at += usize::from(matches!(self.byte(), Some(b'+' | b'-')));
-            self.digits(&mut 0)?;
-        }
-        let text = &self.text[start..self.at];
-        let plain = !exponent && count <= Decimal::DIGITS;
-        let number = Decimal { mantissa, decimals: decimals as u8, negative };
-        *slot = if plain { Raw::Number(text, number) } else { Raw::Literal(text) };
-        Some(())
-    }
-
-    /// Digits, taken on to a mantissa; returns how many.
-    #[inline(always)]
-    fn digits(&mut self, mantissa: &mut u64) -> Option<usize> {
-        let start = self.at;
-        loop {
-            let (value, count) = match self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) {
-                Some(ahead) => leading_digits(*ahead),
-                None => self.digit(),
+/// Any value, into the place where it belongs: made elsewhere and moved there, it costs twice as much.
+#[inline(always)]
+fn value<'a>(text: &'a str, start: usize, slot: &mut Raw<'a>) -> Option<usize> {
+    let bytes = text.as_bytes();
+    match *bytes.get(start)? {
+        b'"' => {
+            let (end, escaped) = string(bytes, start + 1)?;
+            *slot = match escaped {
+                _ if end == start + 2 => Raw::Missing,
+                true => Raw::Escaped(&text[start..end]),
+                false => Raw::Text(&text[start + 1..end - 1]),
             };
-            *mantissa = mantissa.wrapping_mul(TENS[count]).wrapping_add(value);
-            self.at += count;
-            if count == 0 || count < 8 && self.bytes.len() - self.at >= 8 {
-                return (self.at > start).then(|| self.at - start);
-            }
+            Some(end)
         }
-    }
-
-    /// One digit or none, near the end of the text.
-    #[cold]
-    fn digit(&self) -> (u64, usize) {
-        match self.byte() {
-            Some(digit @ b'0'..=b'9') => (u64::from(digit - b'0'), 1),
-            _ => (0, 0),
+        b'-' | b'0'..=b'9' => {
+            let (end, decimal) = number(bytes, start)?;
+            let text = &text[start..end];
+            *slot = match decimal {
+                Some(decimal) => Raw::Number(text, decimal),
+                None => Raw::Literal(text),
+            };
+            Some(end)
         }
-    }
-
-    fn word(&mut self, word: &[u8]) -> Option<()> {
-        self.bytes[self.at..].starts_with(word).then(|| self.at += word.len())
-    }
-
-    fn skip_value(&mut self, depth: usize) -> Option<()> {
-        match self.byte()? {
-            b'"' => self.string().map(drop),
-            b'-' | b'0'..=b'9' => self.number(&mut Raw::Missing),
-            b't' => self.word(b"true"),
-            b'f' => self.word(b"false"),
-            b'n' => self.word(b"null"),
-            b'{' => self.skip_object(depth.checked_sub(1)?),
-            b'[' => self.skip_array(depth.checked_sub(1)?),
-            _ => None,
+        first => {
+            let end = skip_value(bytes, start, DEPTH)?;
+            let text = &text[start..end];
+            *slot = match first {
+                b'{' | b'[' => Raw::Nested(text),
+                b'n' => Raw::Missing,
+                _ => Raw::Literal(text),
+            };
+            Some(end)
         }
-    }
-
-    fn skip_object(&mut self, depth: usize) -> Option<()> {
-        self.at += 1;
-        let mut first = true;
-        while self.key(first)?.is_some() {
-            self.skip_value(depth)?;
-            first = false;
-        }
-        Some(())
-    }
-
-    fn skip_array(&mut self, depth: usize) -> Option<()> {
-        self.at += 1;
-        self.blanks();
-        if self.byte()? == b']' {
-            return self.take(b']');
-        }
-        loop {
-            self.blanks();
-            self.skip_value(depth)?;
-            self.blanks();
-            if self.byte()? == b']' {
-                return self.take(b']');
-            }
-            self.take(b',')?;
-        }
-    }
-
-    /// Any value, into the place where it belongs: made elsewhere and moved there, it costs twice as much.
-    #[inline(always)]
-    fn value(&mut self, slot: &mut Raw<'a>) -> Option<()> {
-        let start = self.at;
-        match self.byte()? {
-            b'"' => {
-                let escaped = self.string()?;
-                *slot = match escaped {
-                    _ if self.at == start + 2 => Raw::Missing,
-                    true => Raw::Escaped(&self.text[start..self.at]),
-                    false => Raw::Text(&self.text[start + 1..self.at - 1]),
-                };
-            }
-            b'-' | b'0'..=b'9' => self.number(slot)?,
-            first => {
-                self.skip_value(DEPTH)?;
-                let text = &self.text[start..self.at];
-                *slot = match first {
-                    b'{' | b'[' => Raw::Nested(text),
-                    b'n' => Raw::Missing,
-                    _ => Raw::Literal(text),
-                };
-            }
-        }
-        Some(())
-    }
-
-    /// Reads the value of a key of which more is read than one value.
-    fn assign(&mut self, target: &Target, record: &mut RawRecord<'a>) -> Option<()> {
-        for &field in &target.below {
-            record.set(field, Raw::Missing);
-        }
-        let start = self.at;
-        let mut value = Raw::Missing;
-        if self.byte()? == b'{' && !target.below.is_empty() {
-            self.members(&target.nested, record)?;
-            value = Raw::Nested(&self.text[start..self.at]);
-        } else {
-            self.value(&mut value)?;
-        }
-        for &field in &target.fields {
-            record.set(field, value);
-        }
-        Some(())
-    }
-
-    fn members(&mut self, node: &Node, record: &mut RawRecord<'a>) -> Option<()> {
-        self.at += 1;
-        let mut first = true;
-        while let Some(key) = self.key(first)? {
-            match node.get(key) {
-                Some(target) => self.assign(target, record)?,
-                None => self.skip_value(DEPTH)?,
-            }
-            first = false;
-        }
-        Some(())
     }
 }
 
-const TENS: [u64; 9] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
-
-/// The number that some bytes begin with, and how many digits it has. No branch depends on how many.
-///
-/// The digits are moved to the end, where zeros may stand before them, and pairs, then fours, then all are
-/// put together by multiplication: Johnny Lee, "Fast numeric string to int".
-#[inline(always)]
-fn leading_digits(bytes: [u8; 8]) -> (u64, usize) {
-    let digits = u64::from_le_bytes(bytes) ^ ONES * u64::from(b'0');
-    let others = (digits | digits.wrapping_add(ONES * (0x80 - 10))) & HIGHS;
-    let count = others.trailing_zeros() as usize / 8;
-    if count == 0 {
-        return (0, 0);
+/// The value of a key of which more is read than one value.
+fn assign<'a>(text: &'a str, start: usize, target: &Target, record: &mut RawRecord<'a>) -> Option<usize> {
+    for &field in &target.below {
+        record.set(field, Raw::Missing);
     }
-    let digits = digits << (64 - 8 * count);
-    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
-    let low = (pairs & 0xff_0000_00ff).wrapping_mul(100 + (1_000_000 << 32));
-    let high = (pairs >> 16 & 0xff_0000_00ff).wrapping_mul(1 + (10_000 << 32));
-    (low.wrapping_add(high) >> 32, count)
+    let mut found = Raw::Missing;
+    let end = if text.as_bytes().get(start) == Some(&b'{') && !target.below.is_empty() {
+        let end = members(text, start + 1, &target.nested, record)?;
+        found = Raw::Nested(&text[start..end]);
+        end
+    } else {
+        value(text, start, &mut found)?
+    };
+    for &field in &target.fields {
+        record.set(field, found);
+    }
+    Some(end)
 }
 
-/// The place of the first quote, backslash or control character at or after `at`; the end where there is
-/// none. Sixteen bytes at a time, so that few loops are as long as a value happens to be.
-#[inline(always)]
-fn special(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<16>()) {
-        let both = u128::from_le_bytes(*chunk);
-        let (low, high) = (marks(both as u64), marks((both >> 64) as u64));
-        if low | high != 0 {
-            let place = if low != 0 { low.trailing_zeros() } else { 64 + high.trailing_zeros() };
-            return at + place as usize / 8;
+fn members<'a>(text: &'a str, mut at: usize, node: &Node, record: &mut RawRecord<'a>) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut first = true;
+    loop {
+        let (after, key) = key(bytes, at, first)?;
+        let Some(key) = key else { return Some(after) };
+        at = match node.get(&text[key]) {
+            Some(target) => assign(text, after, target, record)?,
+            None => skip_value(bytes, after, DEPTH)?,
+        };
+        first = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sources::json;
+    use crate::sources::layout::Layout;
+    use proptest::prelude::*;
+    use std::ops::Range;
+
+    /// Some sites' own names: nested keys, a key with a dot, one key for two fields.
+    const SITES: [&str; 2] = [
+        "path = 'a'",
+        "path = 'a'\nfields = { model = 'llm.name', start_time = 'ts', end_time = 'ts', custom_metrics = 'x.y' }",
+    ];
+
+    fn layouts() -> [Layout; 2] {
+        SITES.map(|site| Layout::new(&toml::from_str(site).expect("settings")))
+    }
+
+    /// Reads lines one after another, and checks each against the complete reader; counts those read fast.
+    fn check(lines: &[String], layout: &Layout) -> Result<usize, TestCaseError> {
+        let text = lines.join("\n");
+        let mut scanner = Scanner::new(&layout.root);
+        let (mut at, mut fast) = (0, 0);
+        for line in lines {
+            let mut record = RawRecord::default();
+            if let Some(end) = scanner.record(&text, at, &mut record) {
+                prop_assert_eq!(end, at + line.len());
+                prop_assert_eq!(json::parse(line, &layout.root), Ok(record), "{}", line);
+                fast += 1;
+            }
+            at += line.len() + 1;
         }
-        at += 16;
+        Ok(fast)
     }
-    let plain = |&byte: &u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
-    let rest = bytes.get(at..).unwrap_or_default();
-    at + rest.iter().position(|byte| !plain(byte)).unwrap_or(rest.len())
-}
 
-/// Marks the quotes, backslashes and control characters of a word, after Mycroft's test for a zero byte. Of
-/// the bytes that it marks, only the lowest is sure.
-#[inline(always)]
-fn marks(word: u64) -> u64 {
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word;
-    let control = word.wrapping_sub(ONES * 0x20) & !word;
-    (zero(word ^ ONES * 0x22) | zero(word ^ ONES * 0x5c) | control) & HIGHS
+    fn key() -> impl Strategy<Value = String> {
+        prop_oneof![
+            8 => prop::sample::select(vec![
+                "wrapper_name", "operation_id", "model", "end_time", "duration_ms", "status", "success",
+                "custom_metrics", "tokens_used", "cost_estimate", "provider", "llm", "name", "llm.name", "ts",
+                "x", "y", "a_key_that_is_longer_than_what_is_compared_at_once", "",
+            ]).prop_map(str::to_owned),
+            1 => r#"[a-z"\\ é]{0,3}"#,
+        ]
+        .prop_map(|key| serde_json::to_string(&key).expect("a string"))
+    }
+
+    fn scalar() -> impl Strategy<Value = String> {
+        prop_oneof![
+            prop::sample::select(vec![
+                "null",
+                "true",
+                "false",
+                "0",
+                "-0",
+                "12",
+                "-1.5",
+                "0.25",
+                "1e5",
+                "5E-05",
+                "1234567",
+                "12345678",
+                "123456789",
+                "1234567890123456789",
+                "12345678901234567890",
+                "0.1234567890123456789012",
+                "01",
+                "1.",
+                ".5",
+                "-",
+                "+1",
+                "1e",
+                "nul",
+                "truex",
+                "NaN",
+                "\"\"",
+                r#""\u00e9""#,
+                r#""\ud83d""#,
+                r#""\q""#,
+                r#""\u12g4""#,
+                "\"\t\"",
+                "\"",
+                "\"2025-01-24T09:20:46.847371Z\"",
+            ])
+            .prop_map(str::to_owned),
+            any::<f64>().prop_map(|value| value.to_string()),
+            any::<i64>().prop_map(|value| value.to_string()),
+            ".{0,40}".prop_map(|text| serde_json::to_string(&text).expect("a string")),
+            r#"[ -~]{0,40}"#.prop_map(|text| format!("\"{text}\"")),
+        ]
+    }
+
+    fn value() -> impl Strategy<Value = String> {
+        scalar().prop_recursive(3, 12, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(|items| format!("[{}]", items.join(","))),
+                object(key(), inner, 0..4),
+            ]
+        })
+    }
+
+    fn object(
+        keys: impl Strategy<Value = String>,
+        values: impl Strategy<Value = String>,
+        size: Range<usize>,
+    ) -> impl Strategy<Value = String> {
+        let blank = || prop::sample::select(vec!["", "", "", "", " ", "  ", "\t"]);
+        let member = (blank(), keys, blank(), blank(), values, blank())
+            .prop_map(|(a, key, b, c, value, d)| format!("{a}{key}{b}:{c}{value}{d}"));
+        prop::collection::vec(member, size).prop_map(|members| format!("{{{}}}", members.join(",")))
+    }
+
+    fn line() -> impl Strategy<Value = String> {
+        let damaged = (object(key(), value(), 0..6), any::<prop::sample::Index>(), "[ -~]").prop_map(
+            |(line, at, with)| {
+                let place = at.index(line.len());
+                if line.is_ascii() { line[..place].to_owned() + &with + &line[place + 1..] } else { line }
+            },
+        );
+        let ended =
+            (object(key(), value(), 0..6), prop::sample::select(vec!["", " ", "\r", "x", "}", "\u{c}"]))
+                .prop_map(|(line, end)| line + end);
+        prop_oneof![6 => object(key(), value(), 0..8), 3 => damaged, 1 => ended]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn fast_is_the_same_as_complete_or_declines(lines in prop::collection::vec(line(), 1..6)) {
+            for layout in layouts() {
+                check(&lines, &layout)?;
+            }
+        }
+    }
+
+    #[test]
+    fn usual_lines_are_read_fast() {
+        let plain = r#"{"operation_id": "op-1", "wrapper_name": "w", "end_time": "2025-01-24T09:20:46.847Z", "duration_ms": 812.35, "success": true, "error_message": null, "custom_metrics": {"tokens_used": 5e3, "tags": ["a", {}]}}"#;
+        let failed = plain.replace("null", r#""said \"no\" to \u00e9", "error_code": 429"#);
+        let lines = [plain, &failed, plain, "{}", plain, &failed].map(str::to_owned);
+        let [layout, _] = layouts();
+        assert_eq!(check(&lines, &layout).expect("the same"), lines.len());
+    }
+
+    #[test]
+    fn what_looks_like_a_step_is_not_one_elsewhere() {
+        let lines = [
+            r#"{"model":"a","status":"b"}"#,
+            r#"{"status":"b","model":"a"}"#,
+            r#"{"model":"a"{"status":"b"}"#,
+            r#"{,"status":"b"}"#,
+            r#"{"model":"a""status":"b"}"#,
+            r#"{"model":"a","status":"b",}"#,
+            r#"{"model":"a","model":"b"}"#,
+        ];
+        let [layout, _] = layouts();
+        assert_eq!(check(&lines.map(str::to_owned), &layout).expect("the same"), 3);
+    }
 }

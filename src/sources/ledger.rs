@@ -218,7 +218,7 @@ mod tests {
             (ProblemKind::Unfinished, 6_000, false),
             (ProblemKind::NotJson, 6_000, true),
         ] {
-            let problem = Problem { kind, line: 1, reason: String::new(), count: 1 };
+            let problem = Problem { kind, line: 1, reason: String::new(), example: String::new(), count: 1 };
             let entries = [FileState { problems: vec![problem], ..entry("a", "x\n") }];
             let found = Ledger::new(&entries).unchanged("a", &stat(&entries[0]), now_ms).is_some();
             assert_eq!(found, expected, "{kind:?} at {now_ms}");

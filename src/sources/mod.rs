@@ -24,6 +24,7 @@ pub mod problems;
 pub mod record;
 pub mod records;
 pub mod resume;
+pub mod scan;
 pub mod settings;
 pub mod states;
 pub mod timestamp;
@@ -43,7 +44,7 @@ use crate::sources::settings::SourceSettings;
 use crate::sources::states::{Report, Survey};
 
 /// Bytes that a thread takes at once: few enough to stay in its cache.
-const BLOCK_BYTES: usize = 512 * 1024;
+const BLOCK_BYTES: usize = 256 * 1024;
 
 /// What to read, and what is known already.
 #[derive(Clone, Copy)]
@@ -110,9 +111,17 @@ fn read_in_blocks(reading: &Reading, block_bytes: usize) -> Read {
     let mut survey = Survey::new(reading, &mut ledger);
     let files: Vec<Planned> = survey.plan(&layouts);
     let bounds = Bounds { block_bytes, max_line_bytes, now_ms };
+    // Nothing in a file is newer than the file, so a moment that lies after all of them (a wrong clock) must
+    // not make their newest operations too old to be kept.
+    let newest_ms = files.iter().map(|file| (file.found.stat.modified_ns / 1_000_000) as i64).max();
+    let ahead_ms = newest_ms.map_or(0, |newest| (now_ms - newest).max(0));
     let work = Work {
         files: &files,
-        rules: Rules { retention: reading.retention, limits: reading.limits, max_line_bytes },
+        rules: Rules {
+            retention: reading.retention.earlier(ahead_ms),
+            limits: reading.limits,
+            max_line_bytes,
+        },
         bytes_total: files.iter().map(|file| file.found.stat.size).sum(),
         progress: reading.progress,
         order: Mutex::new(Order::new(files.len(), Flights::new(reading.in_flight))),

@@ -62,7 +62,7 @@ pub fn open(
     let mut content = Content::open(&found.file).map_err(unreadable)?;
     let metadata = content.metadata().map_err(unreadable)?;
     if !metadata.is_file() {
-        return Err(Fault { kind: ProblemKind::Unreadable, reason: "not a regular file".to_owned() });
+        return Err(Fault::new(ProblemKind::Unreadable, "not a regular file"));
     }
     let stat = Stat::new(&metadata);
     let compressed = content.compressed();
@@ -145,7 +145,8 @@ impl Opened {
                     }
                     break;
                 }
-                if is_beginning_of(&tail, position, known_file(candidate.origin)) {
+                let known = known_file(candidate.origin);
+                if known.is_some_and(|file| is_beginning_of((&tail, position), candidate, &file)) {
                     // A copy in the making: what there is of it is known, and no line of it is left to count.
                     (self.offset, self.tail) = (position, tail);
                     return Ok(());
@@ -163,10 +164,14 @@ impl Opened {
     }
 }
 
-/// Whether the file at `path` still has these bytes before this place.
-fn is_beginning_of(tail: &Tail, position: u64, path: Option<PathBuf>) -> bool {
-    let Some(Ok(mut known)) = path.map(|path| Content::open(&path)) else { return false };
-    known.advance(position).is_ok_and(|theirs| known.position() == position && theirs == *tail)
+/// Whether a file holds all of a known content, and these last bytes before this place. A file that was cut
+/// and written anew does not: it is no copy of what it was.
+fn is_beginning_of((tail, position): (&Tail, u64), known: &Candidate, file: &Path) -> bool {
+    let holds = |place: u64, proof: &dyn Fn(&Tail) -> bool| {
+        let Ok(mut content) = Content::open(file) else { return false };
+        content.advance(place).is_ok_and(|found| content.position() == place && proof(&found))
+    };
+    holds(position, &|found| found == tail) && holds(known.offset, &|found| known.ends_with(found))
 }
 
 /// What an error of the operating system, or of a decompressor, is to a file.
@@ -178,10 +183,10 @@ pub fn failure(error: &io::Error, compressed: bool) -> Fault {
     let text = excerpt(&error.to_string());
     if compressed && of_the_content {
         let reason = format!("the compressed data ends early or is damaged: {text}");
-        return Fault { kind: ProblemKind::Damaged, reason };
+        return Fault::new(ProblemKind::Damaged, reason);
     }
     let next = if error.kind() == io::ErrorKind::PermissionDenied { "; let dash read it" } else { "" };
-    Fault { kind: ProblemKind::Unreadable, reason: format!("{text}{next}") }
+    Fault::new(ProblemKind::Unreadable, format!("{text}{next}"))
 }
 
 fn format_of(path: &Path, format: Format, first_bytes: &[u8]) -> Format {

@@ -106,7 +106,7 @@ impl<'a> Survey<'a> {
         for ((planned, ended), tally) in files.iter().zip(ended).zip(tallies) {
             let state = match ended.unopened {
                 true => self.unopened(planned, ended),
-                false => self.continued(files, ended, tally),
+                false => self.continued(files, &planned.found.path, (ended, tally)),
             };
             let (source, path) = (self.title(planned.source), planned.found.path.clone());
             self.keep(FileState { source, path, present: true, ..state });
@@ -127,12 +127,15 @@ impl<'a> Survey<'a> {
         FileState { problems: problems.into_vec(), ..state }
     }
 
-    fn continued(&self, files: &[Planned], ended: Ended, tally: Tally) -> FileState {
+    fn continued(&self, files: &[Planned], path: &str, (ended, tally): (Ended, Tally)) -> FileState {
         let before = match ended.origin {
             Origin::New => FileState { lines: ended.header_lines, ..FileState::default() },
             Origin::Ledger(at) => self.reading.ledger[at].clone(),
             Origin::Run(at) => self.states.get(&files[at].found.path).cloned().unwrap_or_default(),
         };
+        let lineage = if ended.origin == Origin::New { String::new() } else { lineage(&before).to_owned() };
+        let inherited =
+            if before.path == path { before.inherited } else { (before.operations, before.skipped) };
         let lines = before.lines + tally.lines;
         let mut problems = lasting(before.problems);
         tally.problems.shifted(before.lines).for_each(|problem| problems.push(problem));
@@ -152,6 +155,8 @@ impl<'a> Survey<'a> {
             skipped: before.skipped + tally.skipped,
             problems: problems.into_vec(),
             last_end_ms: before.last_end_ms.max(tally.last_end_ms),
+            lineage,
+            inherited,
             ..FileState::default()
         }
     }
@@ -164,11 +169,11 @@ impl<'a> Survey<'a> {
         }
         let mut read_up_to: HashMap<String, u64> = HashMap::new();
         for state in self.states.values() {
-            let offset = read_up_to.entry(state.fingerprint.head.clone()).or_default();
+            let offset = read_up_to.entry(lineage(state).to_owned()).or_default();
             *offset = state.offset.max(*offset);
         }
-        for entry in replaced {
-            if read_up_to.get(&entry.fingerprint.head).is_none_or(|&offset| offset < entry.offset) {
+        for entry in replaced.into_iter().filter(|entry| entry.operations > 0) {
+            if read_up_to.get(lineage(&entry)).is_none_or(|&offset| offset < entry.offset) {
                 let path = format!("{}@{}", entry.path, entry.fingerprint.tail);
                 self.states.insert(path.clone(), FileState { path, ..missed(entry, self.reading.now_ms) });
             }
@@ -184,9 +189,17 @@ impl<'a> Survey<'a> {
             let (name, path) = (settings.title().to_owned(), settings.path.clone());
             sources.push(SourceState { name, path, problems, ..SourceState::default() });
         }
+        let mut firsts: HashMap<&str, &FileState> = HashMap::new();
+        for state in self.states.values().filter(|state| state.present) {
+            let first = firsts.entry(lineage(state)).or_insert(state);
+            if state.inherited < first.inherited {
+                *first = state;
+            }
+        }
         for state in self.states.values() {
             if let Some(source) = sources.iter_mut().find(|source| source.name == state.source) {
-                add_up(source, state);
+                let heir = firsts.get(lineage(state)).is_none_or(|first| first.path != state.path);
+                add_up(source, state, if heir { state.inherited } else { (0, 0) });
             }
         }
         let known: BTreeMap<&str, &FileState> =
@@ -200,8 +213,12 @@ impl<'a> Survey<'a> {
 
 /// Whether a state is of the content that an entry is of, read at least as far.
 fn goes_on(state: &FileState, entry: &FileState) -> bool {
-    let (ours, theirs) = (&state.fingerprint, &entry.fingerprint);
-    theirs.head_len == 0 || ours.head == theirs.head && state.offset >= entry.offset
+    entry.fingerprint.head_len == 0 || lineage(state) == lineage(entry) && state.offset >= entry.offset
+}
+
+/// What all states of one content have in common, however far it was read.
+fn lineage(state: &FileState) -> &str {
+    if state.lineage.is_empty() { &state.fingerprint.tail } else { &state.lineage }
 }
 
 fn missed(state: FileState, now_ms: i64) -> FileState {
@@ -217,13 +234,14 @@ fn lasting(problems: Vec<Problem>) -> Problems {
     lasting
 }
 
-/// Counts are over the files that are there; the newest end is also that of a file that is gone.
-fn add_up(source: &mut SourceState, state: &FileState) {
+/// Counts are over the files that are there; the newest end is also that of a file that is gone. `elsewhere`
+/// are the operations and skipped records that count with another file.
+fn add_up(source: &mut SourceState, state: &FileState, elsewhere: (u64, u64)) {
     source.last_end_ms = source.last_end_ms.max(state.last_end_ms);
     if state.present {
         source.files += 1;
         source.bytes += state.size;
-        source.operations += state.operations;
-        source.skipped += state.skipped;
+        source.operations += state.operations.saturating_sub(elsewhere.0);
+        source.skipped += state.skipped.saturating_sub(elsewhere.1);
     }
 }

@@ -32,9 +32,13 @@ pub fn parse(text: &str) -> Result<i64, BadTime> {
 }
 
 /// A time in nanoseconds since the epoch, if it lies in 2000..=2099.
-pub fn plausible(ns: i128) -> Option<i64> {
+pub fn plausible(ns: i128) -> Result<i64, BadTime> {
+    i64::try_from(ns).map_err(|_| BadTime::Implausible).and_then(in_range)
+}
+
+fn in_range(ns: i64) -> Result<i64, BadTime> {
     const RANGE: std::ops::Range<i64> = EARLIEST_MS * MS_NS..LATEST_MS * MS_NS;
-    i64::try_from(ns).ok().filter(|ns| RANGE.contains(ns))
+    if RANGE.contains(&ns) { Ok(ns) } else { Err(BadTime::Implausible) }
 }
 
 /// A number since the epoch, times 10⁹.
@@ -45,18 +49,37 @@ pub fn epoch(nanos: i128) -> Result<i64, BadTime> {
         100_000_000_000_000..100_000_000_000_000_000 => 1_000_000,
         _ => 1_000_000_000,
     };
-    plausible(nanos / unit).ok_or(BadTime::Implausible)
+    plausible(nanos / unit)
 }
 
 fn calendar(bytes: &[u8]) -> Result<i64, BadTime> {
-    let (day, bytes) = bytes.split_first_chunk::<10>().ok_or(BadTime::NotATime)?;
-    let (time, bytes) = bytes.split_first_chunk::<9>().ok_or(BadTime::NotATime)?;
-    let day = day_number(*day)?;
-    let seconds = second_of_day(*time).ok_or(BadTime::NotATime)?;
-    let (fraction, bytes) = fraction_ns(bytes).ok_or(BadTime::NotATime)?;
-    let offset = offset_seconds(bytes).ok_or(BadTime::NotATime)?;
-    let ns = (day * 86_400 + seconds - offset) * SECOND_NS + fraction;
-    plausible(i128::from(ns)).ok_or(BadTime::Implausible)
+    let (text, rest) = bytes.split_first_chunk::<19>().ok_or(BadTime::NotATime)?;
+    let month = text.first_chunk().and_then(|text| pairs(text, b"0000-00-")).ok_or(BadTime::NotATime)?;
+    let time = text.last_chunk().and_then(|text| pairs(text, b"00:00:00")).ok_or(BadTime::NotATime)?;
+    let day = two(text[8], text[9]).ok_or(BadTime::NotATime)?;
+    if !matches!(text[10], b'T' | b't' | b' ') {
+        return Err(BadTime::NotATime);
+    }
+    let days = day_number(at(month, 0) * 100 + at(month, 2), at(month, 5), day)?;
+    let seconds = second_of_day(at(time, 0), at(time, 3), at(time, 6))?;
+    let (fraction, rest) = fraction_ns(rest).ok_or(BadTime::NotATime)?;
+    let offset = if rest == b"Z" { 0 } else { offset_seconds(rest).ok_or(BadTime::NotATime)? };
+    in_range((days * 86_400 + seconds - offset) * SECOND_NS + fraction)
+}
+
+/// The two-digit numbers that begin at each place of a text, a byte each. The text has digits where the
+/// pattern has zeros, and else is like it. All is checked at once: no difference may reach ten, nor one
+/// where the pattern has no digit.
+#[inline(always)]
+fn pairs(text: &[u8; 8], pattern: &[u8; 8]) -> Option<u64> {
+    let room = pattern.map(|byte| if byte == b'0' { 0x80 - 10 } else { 0x80 - 1 });
+    let digits = u64::from_le_bytes(*text) ^ u64::from_le_bytes(*pattern);
+    let reached = digits | digits.wrapping_add(u64::from_le_bytes(room));
+    (reached & HIGHS == 0).then(|| digits.wrapping_mul(10).wrapping_add(digits >> 8))
+}
+
+fn at(pairs: u64, place: usize) -> i64 {
+    i64::from((pairs >> (8 * place)) as u8)
 }
 
 /// The years that an offset can bring into the plausible ones.
@@ -64,7 +87,7 @@ const FIRST_YEAR: i64 = 1999;
 const YEARS: usize = 102;
 
 /// Days from the epoch to the first of each month of those years.
-const MONTHS: [i32; YEARS * 12 + 1] = {
+static MONTHS: [i32; YEARS * 12 + 1] = {
     let mut months = [0; YEARS * 12 + 1];
     // 1999-01-01 is day 10592.
     let (mut at, mut day) = (0, 10_592);
@@ -72,7 +95,7 @@ const MONTHS: [i32; YEARS * 12 + 1] = {
         months[at] = day;
         let year = FIRST_YEAR as usize + at / 12;
         day += match at % 12 {
-            1 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+            1 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
             1 => 28,
             3 | 5 | 8 | 10 => 30,
             _ => 31,
@@ -82,53 +105,36 @@ const MONTHS: [i32; YEARS * 12 + 1] = {
     months
 };
 
-/// `2025-01-24` → days since the epoch.
-fn day_number(date: [u8; 10]) -> Result<i64, BadTime> {
-    let [y0, y1, y2, y3, s0, m0, m1, s1, d0, d1] = date;
-    let [y0, y1, y2, y3, _, m0, m1, _] =
-        digits([y0, y1, y2, y3, s0, m0, m1, s1], *b"0000-00-").ok_or(BadTime::NotATime)?;
-    let (year, month) = (y0 * 1000 + y1 * 100 + y2 * 10 + y3, m0 * 10 + m1);
-    let day = two(d0, d1).ok_or(BadTime::NotATime)?;
+fn day_number(year: i64, month: i64, day: i64) -> Result<i64, BadTime> {
     if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return Err(BadTime::NotATime);
     }
-    let at = (year - FIRST_YEAR) * 12 + month - 1;
-    let months = usize::try_from(at).ok().and_then(|at| MONTHS.get(at..at + 2));
-    let &[first, next] = months.ok_or(BadTime::Implausible)? else { return Err(BadTime::Implausible) };
+    let at = ((year - FIRST_YEAR) * 12 + month - 1) as usize;
+    let &[first, next] = MONTHS.get(at..).and_then(|rest| rest.first_chunk()).ok_or(BadTime::Implausible)?;
     let number = i64::from(first) + day - 1;
     if number < i64::from(next) { Ok(number) } else { Err(BadTime::NotATime) }
 }
 
-/// `T09:20:46` → seconds; a leap second is the one after it.
-fn second_of_day([separator, time @ ..]: [u8; 9]) -> Option<i64> {
-    let [h0, h1, _, m0, m1, _, s0, s1] = digits(time, *b"00:00:00")?;
-    let (hour, minute, second) = (h0 * 10 + h1, m0 * 10 + m1, s0 * 10 + s1);
-    (matches!(separator, b'T' | b't' | b' ') && hour < 24 && minute < 60 && second <= 60)
-        .then_some(hour * 3600 + minute * 60 + second)
-}
-
-/// The digits of a text that has digits where the pattern has zeros, and else is like it. All bytes are
-/// checked at once: none of the differences may reach ten, nor one where the pattern has no digit.
-fn digits(text: [u8; 8], pattern: [u8; 8]) -> Option<[i64; 8]> {
-    let room = pattern.map(|byte| if byte == b'0' { 0x80 - 10 } else { 0x80 - 1 });
-    let differences = u64::from_le_bytes(text) ^ u64::from_le_bytes(pattern);
-    let reached = differences | differences.wrapping_add(u64::from_le_bytes(room));
-    (reached & HIGHS == 0).then(|| differences.to_le_bytes().map(i64::from))
+/// A leap second is the one after it.
+fn second_of_day(hour: i64, minute: i64, second: i64) -> Result<i64, BadTime> {
+    let valid = hour < 24 && minute < 60 && second <= 60;
+    if valid { Ok(hour * 3600 + minute * 60 + second) } else { Err(BadTime::NotATime) }
 }
 
 /// `.847371` → nanoseconds, cut off after nine digits, and what follows.
 fn fraction_ns(rest: &[u8]) -> Option<(i64, &[u8])> {
     let [b'.' | b',', digits @ ..] = rest else { return Some((0, rest)) };
     let (mut value, mut count) = (0, 0);
-    while let Some(digit) = digits.get(count).filter(|byte| byte.is_ascii_digit()) {
-        if count < 9 {
-            value = value * 10 + i64::from(digit - b'0');
-        }
+    for digit in digits.iter().take(9).map(|byte| byte.wrapping_sub(b'0')).take_while(|&digit| digit < 10) {
+        value = value * 10 + i64::from(digit);
         count += 1;
     }
-    let missing = 9 - count.min(9) as u32;
-    (count > 0).then(|| (value * 10_i64.pow(missing), &digits[count..]))
+    let beyond = digits[count..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    (count > 0).then(|| (value * UNITS[count], &digits[count + beyond..]))
 }
+
+/// What the last of so many decimals is worth, in nanoseconds.
+const UNITS: [i64; 10] = [SECOND_NS, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1000, 100, 10, 1];
 
 fn offset_seconds(rest: &[u8]) -> Option<i64> {
     let (sign, hours, minutes) = match *rest {

@@ -3,7 +3,7 @@
 //! One SQLite file, `.dash/store.db` in the site's folder. The ledger and the buckets it accounts for change
 //! in one transaction, so that a build that dies repeats nothing and loses nothing. Buckets lie in chunks,
 //! one row for all buckets of a wrapper in an hour, a day or a month (see [`chunks`]): a build reads and
-//! writes few rows, and an append touches three.
+//! writes few rows, and an append touches five.
 
 pub mod chunks;
 pub mod schema;
@@ -12,6 +12,8 @@ pub mod settings;
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, TryLockError};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -26,6 +28,9 @@ use crate::store::chunks::Span;
 
 /// The folder, in the site's folder, that holds the store.
 pub const FOLDER: &str = ".dash";
+
+/// How long to wait for another builder.
+pub const PATIENCE: Duration = Duration::from_secs(2);
 
 /// An open store. Whoever holds it is the only builder of the site: the lock goes with the value, and with
 /// the process.
@@ -62,23 +67,28 @@ pub struct Reading {
 }
 
 impl Store {
-    /// Opens or creates the store of the site in `root`, and waits for no one.
+    /// Opens or creates the store of the site in `root`. Waits a moment for another build to end, since most
+    /// take less.
     ///
     /// # Errors
-    /// If another build holds it, if its folder cannot be written, or if it is damaged or of a newer dash.
+    /// If another build holds it for longer than [`PATIENCE`], if its folder cannot be written, or if it is damaged or of a newer dash.
     pub fn open(root: &Path) -> Result<Store> {
         let folder = root.join(FOLDER);
         fs::create_dir_all(&folder).with_context(|| format!("creating the folder `{}`", folder.display()))?;
         let lock_path = folder.join("lock");
         let lock =
             fs::File::create(&lock_path).with_context(|| format!("creating `{}`", lock_path.display()))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                bail!("another `dash` is building this site; wait for it, or stop it")
-            }
-            Err(TryLockError::Error(error)) => {
-                return Err(error).with_context(|| format!("locking `{}`", lock_path.display()));
+        let begun = Instant::now();
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => sleep(PATIENCE / 100),
+                Err(TryLockError::WouldBlock) => {
+                    bail!("another `dash` is building this site; wait for it, or stop it")
+                }
+                Err(TryLockError::Error(error)) => {
+                    return Err(error).with_context(|| format!("locking `{}`", lock_path.display()));
+                }
             }
         }
         let path = folder.join("store.db");

@@ -85,10 +85,10 @@ fn settings_that_are_wrong_are_named_with_their_line() {
 #[test]
 fn appends_add_up_and_nothing_is_read_twice() {
     let folder = site(&operation("a", 10, "success"));
-    assert_eq!(build(&folder)["operations"], 1);
+    assert_eq!(build(&folder)["records"], 1);
     folder.append("content/operations/a.jsonl", &operation("a", 11, "error"));
-    assert_eq!(build(&folder)["operations"], 1);
-    assert_eq!(build(&folder)["operations"], 0);
+    assert_eq!(build(&folder)["records"], 1);
+    assert_eq!(build(&folder)["records"], 0);
     assert_eq!(total(&folder), 2);
 }
 
@@ -99,6 +99,43 @@ fn a_build_without_news_writes_nothing() {
     let second = build(&folder);
     assert_eq!(second["written"], 0);
     assert_eq!(first["snapshot"], second["snapshot"]);
+}
+
+#[test]
+fn a_wrong_clock_loses_nothing() {
+    let folder = site(&operation("a", 10, "success"));
+    build(&folder);
+    folder.append("content/operations/a.jsonl", &operation("a", 11, "error"));
+    // As old as what is in it, as logs are: that is what tells a wrong clock from a late build.
+    let log = fs::File::options()
+        .append(true)
+        .open(folder.path("content/operations/a.jsonl"))
+        .expect("it is there");
+    let moment = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_769_346_000);
+    log.set_modified(moment).expect("its time can be set");
+    for wrong in ["2026-02-25T13:00:00Z", "2028-01-01T00:00:00Z"] {
+        dash(&folder).args(["export", "--now", wrong]).assert().success();
+        dash(&folder).args(["build", "--now", wrong]).assert().success();
+    }
+    folder.append("content/operations/a.jsonl", &operation("a", 12, "success"));
+    build(&folder);
+    let day = folder.json("output/api/wrappers/a/metrics.json");
+    let minutes: u64 =
+        day["data"].as_array().expect("rows").iter().filter_map(|row| row["total_operations"].as_u64()).sum();
+    let export =
+        dash(&folder).args(["export", "--hours", "720", "--format", "json", "--now", MOMENT]).output();
+    let rows: Value = serde_json::from_slice(&export.expect("it runs").stdout).expect("JSON");
+    let total: u64 =
+        rows.as_array().expect("rows").iter().filter_map(|row| row["total_operations"].as_u64()).sum();
+    assert_eq!(total, 3);
+    assert_eq!(minutes, 3, "{day}");
+}
+
+#[test]
+fn a_source_without_logs_is_named_in_the_summary() {
+    let folder = site("");
+    folder.write("dash.toml", "[[source]]\npath = 'nowhere/*.jsonl'\n");
+    dash(&folder).arg("build").assert().success().stderr(contains("nowhere/*.jsonl"));
 }
 
 #[test]
@@ -122,7 +159,7 @@ fn bad_lines_are_counted_shown_and_cost_nothing_good() {
     folder.write("content/operations/long.jsonl", "x".repeat(10 << 20) + "\n");
     folder.write("content/operations/empty.jsonl", "");
     let built = build(&folder);
-    assert_eq!((built["operations"].as_u64(), total(&folder)), (Some(20), 20));
+    assert_eq!((built["records"].as_u64(), total(&folder)), (Some(20), 20));
     assert!(built["skipped"].as_u64().is_some_and(|skipped| skipped >= 24), "{built}");
     let page = folder.read("output/data-quality.html");
     for file in ["a.jsonl", "b.jsonl", "long.jsonl"] {
@@ -153,6 +190,13 @@ fn hostile_names_stay_names() {
 fn an_output_that_is_a_file_or_holds_foreign_files_is_left_alone() {
     let folder = site(&operation("a", 10, "success"));
     folder.write("taken", "a file");
+    for inside in [".", "content/operations", "content/operations/site"] {
+        dash(&folder)
+            .args(["build", "--output", inside])
+            .assert()
+            .code(1)
+            .stderr(contains("another `--output`"));
+    }
     dash(&folder).args(["build", "--output", "taken"]).assert().code(1).stderr(contains("is not a folder"));
     folder.write("mine/index.html", "my page");
     folder.write("mine/notes.txt", "my notes");

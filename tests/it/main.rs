@@ -3,10 +3,12 @@
 mod cli;
 mod crash;
 mod golden;
+mod logrotate;
 mod report;
 mod rotate;
 mod seeded;
 mod serve;
 mod sources;
+mod sources_quality;
 mod tidy;
 mod tools;

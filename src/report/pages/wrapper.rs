@@ -10,7 +10,7 @@ use tera::Context;
 
 use crate::analysis::activity::FEED_HOURS;
 use crate::analysis::health::Status;
-use crate::analysis::snapshot::{BREAKDOWN_HOURS, Detail, Snapshot};
+use crate::analysis::snapshot::{Detail, Snapshot};
 use crate::model::time::HOUR_MS;
 use crate::report::charts::{latency, performance};
 use crate::report::format;
@@ -55,7 +55,7 @@ pub fn view(snapshot: &Snapshot, at: usize, detail: &Detail) -> Result<Context> 
     context.insert("previous", &neighbour(at.checked_sub(1)));
     context.insert("next", &neighbour(Some(at + 1)));
     context.insert("window", &format::stretch(snapshot.facts.settings.health.window_minutes));
-    context.insert("breakdown_window", &format::stretch(BREAKDOWN_HOURS * 60));
+    context.insert("breakdown_since", &format::time(detail.breakdown_from_ms));
     context.insert("choices", &choices);
     context.insert("chosen", chosen);
     context.insert("hours", &hours(&detail.statuses));
