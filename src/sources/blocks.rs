@@ -243,7 +243,9 @@ impl Current {
         buffer[..carried].copy_from_slice(&self.carry);
         self.carry.clear();
         let got = match opened.content.read(&mut buffer[carried..carried + want]) {
-            Ok(got) => got,
+            Ok(got) if got == 0 || opened.is_same() => got,
+            // It was truncated and written to: what was read is of another content, which is next time's.
+            Ok(_) => 0,
             Err(error) => {
                 self.faults.push(resume::failure(&error, opened.content.compressed()));
                 0

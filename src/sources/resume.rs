@@ -28,10 +28,17 @@ pub struct Opened {
     pub tail: Tail,
     /// What is wrong with the file as a whole.
     pub misfit: Option<Fault>,
+    /// At most [`PROOF_BYTES`].
+    first_bytes: Vec<u8>,
     head: Option<Head>,
 }
 
 impl Opened {
+    /// Whether the content is still the one that was opened.
+    pub fn is_same(&mut self) -> bool {
+        self.content.begins_with(&self.first_bytes)
+    }
+
     /// Proof of what was read, once it contains a record.
     pub fn fingerprint(&self) -> Fingerprint {
         let proven = |head: &&Head| self.offset > self.first_record && self.offset >= head.len;
@@ -78,6 +85,7 @@ pub fn open(
         offset: 0,
         tail: Tail::default(),
         misfit: (format == Format::Jsonl).then(|| array(&first_bytes)).flatten(),
+        first_bytes,
     };
     opened.content.rewind().map_err(unreadable)?;
     opened.read_preamble(format, manner).map_err(damaged)?;

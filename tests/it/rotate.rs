@@ -54,6 +54,20 @@ fn a_log_that_was_replaced_is_known_when_it_comes_back_compressed() {
 }
 
 #[test]
+fn a_log_that_is_truncated_and_written_while_it_is_read_is_not_mixed_up() {
+    let mut site = folder();
+    site.write("logs/app.log", lines(0..10_000));
+    let truncated = std::sync::Once::new();
+    let truncate = || site.write("logs/app.log", lines(10_000..19_000));
+    let read = site.read_while(1, &|_| truncated.call_once(truncate));
+    let longest = read.rollup.wrappers["w"].hours.values().map(|bucket| bucket.duration_max_ns).max();
+    assert!(longest < Some(10_000_000_000), "of both contents: {longest:?}");
+    let before = site.store(read).records;
+    assert_eq!(site.build().records, 9_000);
+    assert_eq!(site.total(), before + 9_000);
+}
+
+#[test]
 fn what_is_known_of_a_deleted_log_is_forgotten_after_a_month() {
     let mut site = folder();
     site.write("logs/app.log", lines(0..10));
