@@ -26,16 +26,25 @@ pub enum ProblemKind {
     Damaged,
     /// A pattern or path that matches no file.
     NoMatch,
+    /// A whole file is not laid out as its format wants.
+    Layout,
+    /// Lines of the file were read by settings of its source that have changed since.
+    Remapped,
+    /// Lines with reasons that would go beyond the limit of a file.
+    Other,
 }
 
-/// All problems of one kind in one file.
+/// All problems of one kind and reason in one file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     pub kind: ProblemKind,
     /// The first such line of the file, counted from 1; 0 where the problem is the file's and not a line's.
     pub line: u64,
-    /// Why, in words; of the first one.
+    /// Why, and what to do, without anything of the line itself.
     pub reason: String,
+    /// What the first of them has instead, where that may be shown; else empty.
+    #[serde(default)]
+    pub example: String,
     pub count: u64,
 }
 
@@ -73,6 +82,16 @@ pub struct FileState {
     /// False once the file is no longer found; the entry stays for a while, so that it is known when it comes
     /// back compressed.
     pub present: bool,
+    /// Hash of the settings by which its first lines were read; empty where that is not known.
+    #[serde(default)]
+    pub mapping: String,
+    /// Names the content through all its names and copies; empty until it is read further.
+    #[serde(default)]
+    pub lineage: String,
+    /// Of its operations and skipped records, those that it took over from a file of another name. Both are
+    /// of the same lineage, and each record of a lineage counts once.
+    #[serde(default)]
+    pub inherited: (u64, u64),
     /// When it was missed first; 0 as long as it is there.
     pub missed_ms: i64,
 }

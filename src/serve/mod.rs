@@ -65,8 +65,8 @@ impl ServeSettings {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-._~/".contains(c);
         let base = &self.base_path;
         let segments = base.split('/').skip(1).all(|segment| !matches!(segment, "" | "." | ".."));
-        let below = base.starts_with('/') && segments && base.chars().all(plain);
-        if !base.is_empty() && !below {
+        let valid = base.is_empty() || (base.starts_with('/') && segments && base.chars().all(plain));
+        if !valid {
             return Some(format!("`base_path = \"{base}\"` is not empty and not like `/x` or `/x/y`"));
         }
         let name = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);

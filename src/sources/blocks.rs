@@ -130,7 +130,8 @@ impl<'a> Queue<'a> {
     }
 
     fn end(&mut self) {
-        let Some(Current { opened, started_at, faults, .. }) = self.current.take() else { return };
+        let Some(Current { mut opened, started_at, mut faults, .. }) = self.current.take() else { return };
+        faults.extend(opened.misfit.take());
         let fingerprint = opened.fingerprint();
         self.ledger.remember(Origin::Run(self.ended.len()), opened.offset, &fingerprint);
         self.disk_bytes += opened.stat.size;
@@ -242,7 +243,9 @@ impl Current {
         buffer[..carried].copy_from_slice(&self.carry);
         self.carry.clear();
         let got = match opened.content.read(&mut buffer[carried..carried + want]) {
-            Ok(got) => got,
+            Ok(got) if got == 0 || opened.is_same() => got,
+            // It was truncated and written to: what was read is of another content, which is next time's.
+            Ok(_) => 0,
             Err(error) => {
                 self.faults.push(resume::failure(&error, opened.content.compressed()));
                 0
@@ -298,8 +301,10 @@ impl Current {
             buffer[..rest.len()].copy_from_slice(&rest);
             return Some((self.accept(&rest), What::Records(self.opened.kind.clone())));
         }
-        let reason = "the last line is not finished; it is read when it is".to_owned();
-        self.faults.push(Fault { kind: ProblemKind::Unfinished, reason });
+        if self.opened.misfit.is_none() {
+            let reason = "the last line is not finished; it is read when it is";
+            self.faults.push(Fault::new(ProblemKind::Unfinished, reason));
+        }
         None
     }
 

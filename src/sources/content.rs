@@ -71,6 +71,15 @@ impl Content {
         self.file().stream_position().unwrap_or(0)
     }
 
+    /// Whether the file still begins with these bytes: a plain one can be truncated and written anew.
+    pub fn begins_with(&mut self, bytes: &[u8]) -> bool {
+        let Stream::Plain(file) = &mut self.stream else { return true };
+        let mut first_bytes = vec![0; bytes.len()];
+        let same =
+            file.rewind().and_then(|()| file.read_exact(&mut first_bytes)).is_ok() && first_bytes == bytes;
+        file.seek(SeekFrom::Start(self.position)).is_ok() && same
+    }
+
     /// Back to the beginning.
     pub fn rewind(&mut self) -> io::Result<()> {
         match &mut self.stream {

@@ -5,8 +5,8 @@ use memchr::{memchr, memchr_iter, memchr2};
 use crate::model::quality::ProblemKind;
 use crate::sources::json;
 use crate::sources::layout::{Layout, Target};
-use crate::sources::problems::{Fault, excerpt};
-use crate::sources::record::{Raw, RawRecord};
+use crate::sources::problems::Fault;
+use crate::sources::record::{Field, Raw, RawRecord};
 
 /// Where a record ends in some bytes that begin with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +73,11 @@ impl Columns {
         Columns { targets: names.iter().map(target).collect() }
     }
 
+    fn has(&self, field: Field) -> bool {
+        let holds = |target: &Target| target.fields.contains(&field) || target.below.contains(&field);
+        self.targets.iter().flatten().any(holds)
+    }
+
     /// The values of one row, without its newline.
     pub fn parse<'a>(&self, row: &'a str) -> Result<RawRecord<'a>, Fault> {
         let (mut record, mut count, mut broken) = (RawRecord::default(), 0, false);
@@ -84,16 +89,37 @@ impl Columns {
         })?;
         if count != self.targets.len() {
             let expected = self.targets.len();
-            return Err(bad_row(format!(
-                "{count} fields where the header has {expected}: `{}`",
-                excerpt(row)
-            )));
+            let fault = bad_row("the row has not as many fields as the header");
+            return Err(fault.with(format!("{count} fields where the header has {expected}")));
         }
         if broken {
-            return Err(bad_row(format!("a field of nested values is not valid JSON: `{}`", excerpt(row))));
+            return Err(bad_row("a field of nested values is not valid JSON"));
         }
         Ok(record)
     }
+}
+
+/// What keeps all rows below a header from being read.
+pub fn bad_header(header: &str, layout: &Layout) -> Option<Fault> {
+    let columns = Columns::new(header.trim(), layout);
+    if header.trim_end().contains('\r') {
+        let reason = "its lines end in CR alone; write LF or CRLF";
+        return Some(Fault::new(ProblemKind::Layout, reason));
+    }
+    let named = columns.has(Field::WrapperName) || layout.has_default(Field::WrapperName);
+    if named || !header.ends_with('\n') {
+        return None;
+    }
+    let other = [(';', "`;`"), ('\t', "tabs")].into_iter().find(|(separator, _)| header.contains(*separator));
+    let reason = match other {
+        Some((_, separator)) if columns.targets.len() == 1 => {
+            format!("its fields are separated by {separator}; write commas")
+        }
+        _ => "no `wrapper_name` column in the header; map one in `fields` of the source, or give all \
+              records one in `defaults`"
+            .to_owned(),
+    };
+    Some(Fault::new(ProblemKind::Layout, reason))
 }
 
 fn assign<'a>(value: Raw<'a>, target: &Target, record: &mut RawRecord<'a>) -> serde_json::Result<()> {
@@ -138,8 +164,7 @@ fn split<'a>(row: &'a str, mut field: impl FnMut(Raw<'a>)) -> Result<(), Fault> 
         let quoted = bytes.get(at) == Some(&b'"');
         let end = if quoted {
             let close = closing_quote(bytes, at + 1);
-            let close =
-                close.ok_or_else(|| bad_row(format!("a quote is never closed: `{}`", excerpt(row))))?;
+            let close = close.ok_or_else(|| bad_row("a quote is never closed"))?;
             field(quoted_value(&row[at + 1..close]));
             close + 1
         } else {
@@ -150,7 +175,7 @@ fn split<'a>(row: &'a str, mut field: impl FnMut(Raw<'a>)) -> Result<(), Fault> 
         match bytes.get(end) {
             None => return Ok(()),
             Some(b',') => at = end + 1,
-            Some(_) => return Err(bad_row(format!("text after a closing quote: `{}`", excerpt(row)))),
+            Some(_) => return Err(bad_row("text after a closing quote")),
         }
     }
 }
@@ -163,14 +188,13 @@ fn quoted_value(inner: &str) -> Raw<'_> {
     }
 }
 
-fn bad_row(reason: String) -> Fault {
-    Fault { kind: ProblemKind::BadRow, reason }
+fn bad_row(reason: &str) -> Fault {
+    Fault::new(ProblemKind::BadRow, reason)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sources::record::Field;
     use proptest::prelude::*;
 
     fn columns(header: &str) -> Columns {
@@ -212,13 +236,14 @@ mod tests {
     #[test]
     fn rows_that_do_not_fit_are_refused() {
         let columns = columns("model,status");
-        for (row, reason) in [
-            ("a", "1 fields where the header has 2: `a`"),
-            ("a,b,c", "3 fields where the header has 2: `a,b,c`"),
-            ("\"a\"b,c", "text after a closing quote: `\"a\"b,c`"),
-            ("\"a,c", "a quote is never closed: `\"a,c`"),
+        let count = "the row has not as many fields as the header";
+        for (row, reason, example) in [
+            ("a", count, "1 fields where the header has 2"),
+            ("a,b,c", count, "3 fields where the header has 2"),
+            ("\"a\"b,c", "text after a closing quote", ""),
+            ("\"a,c", "a quote is never closed", ""),
         ] {
-            assert_eq!(columns.parse(row).expect_err(row).reason, reason);
+            assert_eq!(columns.parse(row).expect_err(row), bad_row(reason).with(example));
         }
     }
 

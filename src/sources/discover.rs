@@ -77,9 +77,13 @@ pub fn discover(root: &Path, source: &SourceSettings) -> Discovery {
     let mut discovery = search.discovery;
     if discovery.found.is_empty() && discovery.problems.is_empty() && !source.optional {
         let reason = format!("`{}` matches no log; correct `path`, or set `optional = true`", source.path);
-        discovery.problems.push(Problem { kind: ProblemKind::NoMatch, line: 0, reason, count: 1 });
+        discovery.problems.push(of_the_source(ProblemKind::NoMatch, reason));
     }
     discovery
+}
+
+fn of_the_source(kind: ProblemKind, reason: String) -> Problem {
+    Problem { kind, line: 0, reason, example: String::new(), count: 1 }
 }
 
 struct Search<'a> {
@@ -160,7 +164,7 @@ impl Search<'_> {
 
     fn unreadable(&mut self, path: &Path, why: &str) {
         let reason = format!("`{}`: {why}", self.name(path));
-        self.discovery.problems.push(Problem { kind: ProblemKind::Unreadable, line: 0, reason, count: 1 });
+        self.discovery.problems.push(of_the_source(ProblemKind::Unreadable, reason));
     }
 
     fn name(&self, path: &Path) -> String {

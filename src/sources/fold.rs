@@ -258,9 +258,7 @@ impl<'a> Folding<'a> {
             return;
         }
         let Ok(text) = std::str::from_utf8(bytes) else {
-            let text = crate::sources::problems::excerpt(&String::from_utf8_lossy(bytes));
-            return self
-                .fault(Fault { kind: ProblemKind::NotUtf8, reason: format!("not valid UTF-8: `{text}`") });
+            return self.fault(Fault::new(ProblemKind::NotUtf8, "not valid UTF-8"));
         };
         match parse(text, self.layout) {
             Ok(mut raw) => self.interpret(&mut raw),
@@ -301,7 +299,7 @@ impl<'a> Folding<'a> {
     fn too_long(&mut self) {
         let limit = self.max_line_bytes;
         let reason = format!("longer than {limit} bytes; raise `max_line_bytes` if that is intended");
-        self.fault(Fault { kind: ProblemKind::TooLong, reason });
+        self.fault(Fault::new(ProblemKind::TooLong, reason));
     }
 
     fn fault(&mut self, fault: Fault) {

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::model::quality::ProblemKind;
 use crate::sources::layout::{Node, Target};
 use crate::sources::number::Decimal;
-use crate::sources::problems::{Fault, excerpt};
+use crate::sources::problems::Fault;
 use crate::sources::record::{Raw, RawRecord};
 
 /// The values of one line that holds one JSON object.
@@ -17,20 +17,18 @@ pub fn parse<'a>(line: &'a str, root: &Node) -> Result<RawRecord<'a>, Fault> {
     let mut record = RawRecord::default();
     match read_object(line, root, &mut record) {
         Ok(()) => Ok(record),
-        Err(error) => Err(not_json(line, &error)),
+        Err(error) => Err(not_json(&error)),
     }
 }
 
-fn not_json(line: &str, error: &serde_json::Error) -> Fault {
-    let text = excerpt(line);
-    let reason = if error.is_data() {
-        format!("not a JSON object: `{text}`")
-    } else if error.is_eof() {
-        format!("the JSON object ends early: `{text}`")
-    } else {
-        format!("not valid JSON at column {}: `{text}`", error.column())
-    };
-    Fault { kind: ProblemKind::NotJson, reason }
+fn not_json(error: &serde_json::Error) -> Fault {
+    if error.is_data() {
+        return Fault::new(ProblemKind::NotJson, "not a JSON object");
+    }
+    if error.is_eof() {
+        return Fault::new(ProblemKind::NotJson, "the JSON object ends early");
+    }
+    Fault::new(ProblemKind::NotJson, "not valid JSON").with(format!("at column {}", error.column()))
 }
 
 /// Reads the keys of one object into the record.
@@ -173,16 +171,16 @@ mod tests {
 
     #[test]
     fn what_is_no_object_is_refused_with_a_reason() {
-        for (line, reason) in [
-            ("[1]", "not a JSON object: `[1]`"),
-            ("17", "not a JSON object: `17`"),
-            (r#"{"a":1"#, "the JSON object ends early: `{\"a\":1`"),
-            ("hello", "not valid JSON at column 1: `hello`"),
-            (r#"{"a":01}"#, "not valid JSON at column 7: `{\"a\":01}`"),
-            (r#"{"a":1} x"#, "not valid JSON at column 9: `{\"a\":1} x`"),
+        for (line, reason, example) in [
+            ("[1]", "not a JSON object", ""),
+            ("17", "not a JSON object", ""),
+            (r#"{"a":1"#, "the JSON object ends early", ""),
+            ("hello", "not valid JSON", "at column 1"),
+            (r#"{"a":01}"#, "not valid JSON", "at column 7"),
+            (r#"{"a":1} x"#, "not valid JSON", "at column 9"),
         ] {
             let fault = parse(line, &Node::default()).expect_err(line);
-            assert_eq!((fault.kind, fault.reason.as_str()), (ProblemKind::NotJson, reason));
+            assert_eq!(fault, Fault::new(ProblemKind::NotJson, reason).with(example));
         }
     }
 }

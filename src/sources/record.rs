@@ -8,17 +8,23 @@ use std::borrow::Cow;
 use crate::model::notes::shorten;
 use crate::model::operation::{Operation, Outcome, Record, Started, Tokens};
 use crate::model::quality::ProblemKind;
+use crate::sources::content::hash;
 use crate::sources::number::{BadNumber, Decimal, scaled};
 use crate::sources::problems::{Fault, excerpt};
 use crate::sources::timestamp::{self, BadTime};
 use crate::sources::words::printable;
 
-/// Longest name or id kept, in characters.
+/// Longest name or id kept whole, in characters; of a longer one, so many and a hash are kept.
 const NAME_CHARS: usize = 200;
+const NAME_START_CHARS: usize = 180;
 
 /// Decimals of milliseconds in a nanosecond, and of a currency unit in what costs are counted in.
 const MS_TO_NS: usize = 6;
 const UNIT_TO_PICO: usize = 12;
+
+/// Most tokens, and most milliseconds or currency units, of one operation.
+const MOST_TOKENS: u64 = 1_000_000_000_000_000;
+const MOST_UNITS: i128 = 1_000_000_000_000;
 
 /// The native fields that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -234,7 +240,7 @@ fn other_status(raw: &RawRecord) -> Result<Option<Status>, Fault> {
     let known = STATUS_WORDS.iter().find(|(known, _)| word.trim().eq_ignore_ascii_case(known));
     known.map(|(_, status)| Some(*status)).ok_or_else(|| {
         let accepted = "`started`, `success`, `error`, `fallback`, `timeout` or `cancelled`";
-        bad_field(format!("`status` is `{}`; write {accepted}", excerpt(&word)))
+        bad_field(format!("`status` is not one of {accepted}")).with(quoted(&word))
     })
 }
 
@@ -261,12 +267,15 @@ struct Times {
     start_ns: Option<i64>,
     end_ns: Option<i64>,
     duration_ns: Option<u64>,
+    /// The record itself says when it ended.
+    says_end: bool,
 }
 
 #[inline(always)]
 fn times(raw: &RawRecord) -> Result<Times, Fault> {
     let start_ns = time(raw, Field::StartTime)?;
     let mut end_ns = time(raw, Field::EndTime)?;
+    let says_end = end_ns.is_some();
     let mut duration_ns = amount(raw, Field::DurationMs, MS_TO_NS)?.map(saturated);
     match (start_ns, end_ns, duration_ns) {
         (None, None, _) => return Err(bad_field("neither `start_time` nor `end_time` is given")),
@@ -277,21 +286,21 @@ fn times(raw: &RawRecord) -> Result<Times, Fault> {
         (Some(start), None, Some(duration)) => end_ns = Some(end_of(start, duration)?),
         _ => {}
     }
-    Ok(Times { start_ns, end_ns, duration_ns })
+    Ok(Times { start_ns, end_ns, duration_ns, says_end })
 }
 
 fn end_of(start_ns: i64, duration_ns: u64) -> Result<i64, Fault> {
     let end = i128::from(start_ns) + i128::from(duration_ns);
-    timestamp::plausible(end).map_err(|_| Fault {
-        kind: ProblemKind::ImplausibleTime,
-        reason: "`start_time` and `duration_ms` add up to a time after 2099".to_owned(),
+    timestamp::plausible(end).map_err(|_| {
+        let reason = "`start_time` and `duration_ms` add up to a time after 2099";
+        Fault::new(ProblemKind::ImplausibleTime, reason)
     })
 }
 
 impl Times {
     /// `None` for an operation that has begun and not ended.
     fn end_ms(&self, status: Option<Status>) -> Option<i64> {
-        let begun_only = status == Some(Status::Started) && self.end_ns.is_none();
+        let begun_only = status == Some(Status::Started) && !self.says_end;
         (!begun_only).then(|| to_ms(self.end_ns.or(self.start_ns)))
     }
 
@@ -320,23 +329,25 @@ fn time(raw: &RawRecord, field: Field) -> Result<Option<i64>, Fault> {
 
 #[cold]
 fn bad_time(raw: &RawRecord, field: Field, why: BadTime) -> Fault {
-    let (name, text) = (native_name(field), excerpt(&raw.text(field).unwrap_or_default()));
-    match why {
+    let (name, value) = (native_name(field), quoted(&raw.text(field).unwrap_or_default()));
+    let fault = match why {
         BadTime::NotATime => {
-            bad_field(format!("`{name}` is `{text}`; write RFC 3339 or a number since the epoch"))
+            bad_field(format!("`{name}` is not a time; write RFC 3339 or a number since the epoch"))
         }
-        BadTime::Implausible => Fault {
-            kind: ProblemKind::ImplausibleTime,
-            reason: format!("`{name}` is `{text}`, which is before 2000 or after 2099"),
-        },
-    }
+        BadTime::Implausible => {
+            Fault::new(ProblemKind::ImplausibleTime, format!("`{name}` is before 2000 or after 2099"))
+        }
+    };
+    fault.with(value)
 }
 
 #[inline(always)]
 fn tokens(raw: &RawRecord) -> Result<Tokens, Fault> {
     let count = |field| match raw.get(field) {
         Raw::Missing => Ok(None),
-        Raw::Number(_, Decimal { mantissa, decimals: 0, negative: false }) => Ok(Some(*mantissa)),
+        Raw::Number(_, Decimal { mantissa: count @ 0..=MOST_TOKENS, decimals: 0, negative: false }) => {
+            Ok(Some(*count))
+        }
         _ => Ok(unusual_amount(raw, field, 0)?.map(saturated)),
     };
     let prompt = count(Field::PromptTokens)?;
@@ -357,22 +368,37 @@ fn tokens(raw: &RawRecord) -> Result<Tokens, Fault> {
 fn amount(raw: &RawRecord, field: Field, scale: usize) -> Result<Option<i128>, Fault> {
     match raw.get(field) {
         Raw::Missing => return Ok(None),
-        Raw::Number(_, number) if !number.negative => return Ok(Some(number.scaled(scale))),
+        Raw::Number(_, number) if !number.negative => {
+            let value = number.scaled(scale);
+            if value <= most(scale) {
+                return Ok(Some(value));
+            }
+        }
         _ => {}
     }
     unusual_amount(raw, field, scale)
+}
+
+/// Beyond this a number is a mistake: it would drown all others in a sum. `scale` tells what is counted.
+const fn most(scale: usize) -> i128 {
+    match scale {
+        0 => MOST_TOKENS as i128,
+        _ => MOST_UNITS * 10_i128.pow(scale as u32),
+    }
 }
 
 #[cold]
 fn unusual_amount(raw: &RawRecord, field: Field, scale: usize) -> Result<Option<i128>, Fault> {
     let Some(text) = raw.text(field) else { return Ok(None) };
     let why = match scaled(&text, scale) {
-        Ok(value) if value >= 0 => return Ok(Some(value)),
+        Ok(value) if (0..=most(scale)).contains(&value) => return Ok(Some(value)),
+        Ok(value) if value > 0 && scale == 0 => "is more than 10^15",
+        Ok(value) if value > 0 => "is more than 10^12",
         Ok(_) => "is negative",
         Err(BadNumber::NotFinite) => "is not finite",
         Err(BadNumber::NotANumber) => "is not a number",
     };
-    Err(bad_field(format!("`{}` is `{}`, which {why}", native_name(field), excerpt(&text))))
+    Err(bad_field(format!("`{}` {why}", native_name(field))).with(quoted(&text)))
 }
 
 fn saturated(value: i128) -> u64 {
@@ -396,19 +422,21 @@ fn other_flag(raw: &RawRecord, field: Field) -> Result<Option<bool>, Fault> {
     match text.trim() {
         "true" | "True" | "TRUE" | "1" => Ok(Some(true)),
         "false" | "False" | "FALSE" | "0" => Ok(Some(false)),
-        other => Err(bad_field(format!(
-            "`{}` is `{}`; write `true` or `false`",
-            native_name(field),
-            excerpt(other)
-        ))),
+        _ => Err(bad_field(format!("`{}` is neither `true` nor `false`", native_name(field)))),
     }
 }
 
 fn cleaned(text: Cow<str>) -> Cow<str> {
-    if text.chars().any(char::is_control) || text.len() > NAME_CHARS {
-        return Cow::Owned(shorten(&text.replace(char::is_control, "\u{fffd}"), NAME_CHARS));
+    let clean = match text.chars().any(char::is_control) {
+        true => Cow::Owned(text.replace(char::is_control, "\u{fffd}")),
+        false => text,
+    };
+    if clean.len() <= NAME_CHARS || clean.chars().count() <= NAME_CHARS {
+        return clean;
     }
-    text
+    // Names that differ only further on stay apart.
+    let start = shorten(&clean, NAME_START_CHARS);
+    Cow::Owned(format!("{start}{}", &hash(clean.as_bytes())[..8]))
 }
 
 fn native_name(field: Field) -> &'static str {
@@ -416,5 +444,10 @@ fn native_name(field: Field) -> &'static str {
 }
 
 fn bad_field(reason: impl Into<String>) -> Fault {
-    Fault { kind: ProblemKind::BadField, reason: reason.into() }
+    Fault::new(ProblemKind::BadField, reason)
+}
+
+/// A value that a page may show.
+fn quoted(value: &str) -> String {
+    format!("`{}`", excerpt(value))
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::model::quality::{Fingerprint, ProblemKind};
 use crate::sources::content::{Content, PROOF_BYTES, Tail};
+use crate::sources::csv;
 use crate::sources::discover::{Found, Stat, extension};
 use crate::sources::ledger::{Candidate, Head, Ledger, Origin, fingerprint};
 use crate::sources::problems::{Fault, excerpt};
@@ -25,10 +26,19 @@ pub struct Opened {
     pub offset: u64,
     /// The bytes before `offset`.
     pub tail: Tail,
+    /// What is wrong with the file as a whole.
+    pub misfit: Option<Fault>,
+    /// At most [`PROOF_BYTES`].
+    first_bytes: Vec<u8>,
     head: Option<Head>,
 }
 
 impl Opened {
+    /// Whether the content is still the one that was opened.
+    pub fn is_same(&mut self) -> bool {
+        self.content.begins_with(&self.first_bytes)
+    }
+
     /// Proof of what was read, once it contains a record.
     pub fn fingerprint(&self) -> Fingerprint {
         let proven = |head: &&Head| self.offset > self.first_record && self.offset >= head.len;
@@ -55,7 +65,7 @@ pub fn open(
     let mut content = Content::open(&found.file).map_err(unreadable)?;
     let metadata = content.metadata().map_err(unreadable)?;
     if !metadata.is_file() {
-        return Err(Fault { kind: ProblemKind::Unreadable, reason: "not a regular file".to_owned() });
+        return Err(Fault::new(ProblemKind::Unreadable, "not a regular file"));
     }
     let stat = Stat::new(&metadata);
     let compressed = content.compressed();
@@ -74,10 +84,13 @@ pub fn open(
         header_lines: 0,
         offset: 0,
         tail: Tail::default(),
+        misfit: (format == Format::Jsonl).then(|| array(&first_bytes)).flatten(),
+        first_bytes,
     };
     opened.content.rewind().map_err(unreadable)?;
     opened.read_preamble(format, manner).map_err(damaged)?;
-    let candidates = opened.head.as_ref().map(|head| ledger.candidates(head)).unwrap_or_default();
+    let mut candidates = opened.head.as_ref().map(|head| ledger.candidates(head)).unwrap_or_default();
+    candidates.retain(|candidate| !ledger.is_stale(candidate.origin, &manner.layout.mapping));
     opened.seek(&candidates, known_file).map_err(damaged)?;
     Ok(opened)
 }
@@ -92,7 +105,9 @@ impl Opened {
         if format == Format::Csv {
             let header = self.read_header(bytes, manner.max_line_bytes)?;
             let text = String::from_utf8_lossy(&header);
-            self.kind = Kind::rows(text.trim_start_matches('\u{feff}').trim(), manner.layout);
+            let text = text.trim_start_matches('\u{feff}').trim_start();
+            self.kind = Kind::rows(text.trim(), manner.layout);
+            self.misfit = csv::bad_header(text, manner.layout);
             self.first_record = header.len() as u64;
             self.header_lines = memchr::memchr_iter(b'\n', &header).count() as u64;
         } else if marked {
@@ -137,7 +152,8 @@ impl Opened {
                     }
                     break;
                 }
-                if is_beginning_of(&tail, position, known_file(candidate.origin)) {
+                let known = known_file(candidate.origin);
+                if known.is_some_and(|file| is_beginning_of((&tail, position), candidate, &file)) {
                     // A copy in the making: what there is of it is known, and no line of it is left to count.
                     (self.offset, self.tail) = (position, tail);
                     return Ok(());
@@ -155,10 +171,14 @@ impl Opened {
     }
 }
 
-/// Whether the file at `path` still has these bytes before this place.
-fn is_beginning_of(tail: &Tail, position: u64, path: Option<PathBuf>) -> bool {
-    let Some(Ok(mut known)) = path.map(|path| Content::open(&path)) else { return false };
-    known.advance(position).is_ok_and(|theirs| known.position() == position && theirs == *tail)
+/// Whether a file holds all of a known content, and these last bytes before this place. A file that was cut
+/// and written anew does not: it is no copy of what it was.
+fn is_beginning_of((tail, position): (&Tail, u64), known: &Candidate, file: &Path) -> bool {
+    let holds = |place: u64, proof: &dyn Fn(&Tail) -> bool| {
+        let Ok(mut content) = Content::open(file) else { return false };
+        content.advance(place).is_ok_and(|found| content.position() == place && proof(&found))
+    };
+    holds(position, &|found| found == tail) && holds(known.offset, &|found| known.ends_with(found))
 }
 
 /// What an error of the operating system, or of a decompressor, is to a file.
@@ -170,10 +190,18 @@ pub fn failure(error: &io::Error, compressed: bool) -> Fault {
     let text = excerpt(&error.to_string());
     if compressed && of_the_content {
         let reason = format!("the compressed data ends early or is damaged: {text}");
-        return Fault { kind: ProblemKind::Damaged, reason };
+        return Fault::new(ProblemKind::Damaged, reason);
     }
     let next = if error.kind() == io::ErrorKind::PermissionDenied { "; let dash read it" } else { "" };
-    Fault { kind: ProblemKind::Unreadable, reason: format!("{text}{next}") }
+    Fault::new(ProblemKind::Unreadable, format!("{text}{next}"))
+}
+
+/// A file that holds one JSON array instead of one object a line.
+fn array(first_bytes: &[u8]) -> Option<Fault> {
+    let content = first_bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(first_bytes).trim_ascii_start();
+    let first = content.strip_prefix(b"[")?.trim_ascii_start();
+    let reason = "it is one JSON array; write one object a line, as `jq -c '.[]'` does";
+    first.starts_with(b"{").then(|| Fault::new(ProblemKind::Layout, reason))
 }
 
 fn format_of(path: &Path, format: Format, first_bytes: &[u8]) -> Format {

@@ -9,11 +9,17 @@ use crate::sources::blocks::{Ended, Planned};
 use crate::sources::discover::{Discovery, Found, discover};
 use crate::sources::fold::Tally;
 use crate::sources::layout::Layout;
-use crate::sources::ledger::{Ledger, Origin};
+use crate::sources::ledger::{Ledger, Origin, is_stale};
 use crate::sources::problems::Problems;
 
 /// Problems that say how a file was found the last time, and nothing once it is looked at again.
-const PASSING: [ProblemKind; 3] = [ProblemKind::Unfinished, ProblemKind::Unreadable, ProblemKind::Damaged];
+const PASSING: [ProblemKind; 5] = [
+    ProblemKind::Unfinished,
+    ProblemKind::Unreadable,
+    ProblemKind::Damaged,
+    ProblemKind::Layout,
+    ProblemKind::Remapped,
+];
 
 /// A log that was not found for so long is forgotten; if it came back, it would be read again.
 const FORGET_MS: i64 = 30 * DAY_MS;
@@ -69,11 +75,14 @@ impl<'a> Survey<'a> {
     }
 
     fn take(&mut self, source: usize, found: Found, ledger: &Ledger) {
-        match ledger.unchanged(&found.path, &found.stat, self.reading.now_ms) {
+        let mapping = self.reading.sources[source].mapping();
+        let unchanged = ledger.unchanged(&found.path, &found.stat, self.reading.now_ms);
+        match unchanged.filter(|entry| !is_stale(entry, &mapping)) {
             None => self.changed.push((source, found)),
             Some(entry) => {
                 let (source, path) = (self.title(source), found.path);
-                self.keep(FileState { source, path, present: true, ..entry.clone() });
+                let state = FileState { source, path, present: true, ..entry.clone() };
+                self.keep(remapped(state, &mapping));
             }
         }
     }
@@ -106,10 +115,11 @@ impl<'a> Survey<'a> {
         for ((planned, ended), tally) in files.iter().zip(ended).zip(tallies) {
             let state = match ended.unopened {
                 true => self.unopened(planned, ended),
-                false => self.continued(files, ended, tally),
+                false => self.continued(files, planned, (ended, tally)),
             };
             let (source, path) = (self.title(planned.source), planned.found.path.clone());
-            self.keep(FileState { source, path, present: true, ..state });
+            let state = FileState { source, path, present: true, ..state };
+            self.keep(remapped(state, &planned.layout.mapping));
         }
     }
 
@@ -127,11 +137,21 @@ impl<'a> Survey<'a> {
         FileState { problems: problems.into_vec(), ..state }
     }
 
-    fn continued(&self, files: &[Planned], ended: Ended, tally: Tally) -> FileState {
+    fn continued(&self, files: &[Planned], planned: &Planned, (ended, tally): (Ended, Tally)) -> FileState {
         let before = match ended.origin {
-            Origin::New => FileState { lines: ended.header_lines, ..FileState::default() },
+            Origin::New => FileState {
+                lines: ended.header_lines,
+                mapping: planned.layout.mapping.clone(),
+                ..FileState::default()
+            },
             Origin::Ledger(at) => self.reading.ledger[at].clone(),
             Origin::Run(at) => self.states.get(&files[at].found.path).cloned().unwrap_or_default(),
+        };
+        let lineage = if ended.origin == Origin::New { String::new() } else { lineage(&before).to_owned() };
+        let inherited = if before.path == planned.found.path {
+            before.inherited
+        } else {
+            (before.operations, before.skipped)
         };
         let lines = before.lines + tally.lines;
         let mut problems = lasting(before.problems);
@@ -152,6 +172,9 @@ impl<'a> Survey<'a> {
             skipped: before.skipped + tally.skipped,
             problems: problems.into_vec(),
             last_end_ms: before.last_end_ms.max(tally.last_end_ms),
+            mapping: before.mapping,
+            lineage,
+            inherited,
             ..FileState::default()
         }
     }
@@ -164,11 +187,11 @@ impl<'a> Survey<'a> {
         }
         let mut read_up_to: HashMap<String, u64> = HashMap::new();
         for state in self.states.values() {
-            let offset = read_up_to.entry(state.fingerprint.head.clone()).or_default();
+            let offset = read_up_to.entry(lineage(state).to_owned()).or_default();
             *offset = state.offset.max(*offset);
         }
-        for entry in replaced {
-            if read_up_to.get(&entry.fingerprint.head).is_none_or(|&offset| offset < entry.offset) {
+        for entry in replaced.into_iter().filter(|entry| entry.operations > 0) {
+            if read_up_to.get(lineage(&entry)).is_none_or(|&offset| offset < entry.offset) {
                 let path = format!("{}@{}", entry.path, entry.fingerprint.tail);
                 self.states.insert(path.clone(), FileState { path, ..missed(entry, self.reading.now_ms) });
             }
@@ -184,9 +207,17 @@ impl<'a> Survey<'a> {
             let (name, path) = (settings.title().to_owned(), settings.path.clone());
             sources.push(SourceState { name, path, problems, ..SourceState::default() });
         }
+        let mut firsts: HashMap<&str, &FileState> = HashMap::new();
+        for state in self.states.values().filter(|state| state.present) {
+            let first = firsts.entry(lineage(state)).or_insert(state);
+            if state.inherited < first.inherited {
+                *first = state;
+            }
+        }
         for state in self.states.values() {
             if let Some(source) = sources.iter_mut().find(|source| source.name == state.source) {
-                add_up(source, state);
+                let heir = firsts.get(lineage(state)).is_none_or(|first| first.path != state.path);
+                add_up(source, state, if heir { state.inherited } else { (0, 0) });
             }
         }
         let known: BTreeMap<&str, &FileState> =
@@ -200,12 +231,31 @@ impl<'a> Survey<'a> {
 
 /// Whether a state is of the content that an entry is of, read at least as far.
 fn goes_on(state: &FileState, entry: &FileState) -> bool {
-    let (ours, theirs) = (&state.fingerprint, &entry.fingerprint);
-    theirs.head_len == 0 || ours.head == theirs.head && state.offset >= entry.offset
+    entry.fingerprint.head_len == 0 || lineage(state) == lineage(entry) && state.offset >= entry.offset
+}
+
+/// What all states of one content have in common, however far it was read.
+fn lineage(state: &FileState) -> &str {
+    if state.lineage.is_empty() { &state.fingerprint.tail } else { &state.lineage }
 }
 
 fn missed(state: FileState, now_ms: i64) -> FileState {
     FileState { present: false, missed_ms: now_ms, ..state }
+}
+
+/// Says of a file whose lines were read by other settings what to do about it, as long as it is so.
+fn remapped(mut state: FileState, mapping: &str) -> FileState {
+    state.problems.retain(|problem| problem.kind != ProblemKind::Remapped);
+    if state.mapping.is_empty() {
+        state.mapping = mapping.to_owned();
+    }
+    if state.mapping != mapping && state.operations > 0 {
+        let reason = "`format`, `fields` or `defaults` of the source changed after lines were read, and hold \
+                      for new lines only; delete `.dash` and build to read all that remains again";
+        let (kind, reason) = (ProblemKind::Remapped, reason.to_owned());
+        state.problems.push(Problem { kind, line: 0, reason, example: String::new(), count: 1 });
+    }
+    state
 }
 
 fn lasting(problems: Vec<Problem>) -> Problems {
@@ -217,13 +267,14 @@ fn lasting(problems: Vec<Problem>) -> Problems {
     lasting
 }
 
-/// Counts are over the files that are there; the newest end is also that of a file that is gone.
-fn add_up(source: &mut SourceState, state: &FileState) {
+/// Counts are over the files that are there; the newest end is also that of a file that is gone. `elsewhere`
+/// are the operations and skipped records that count with another file.
+fn add_up(source: &mut SourceState, state: &FileState, elsewhere: (u64, u64)) {
     source.last_end_ms = source.last_end_ms.max(state.last_end_ms);
     if state.present {
         source.files += 1;
         source.bytes += state.size;
-        source.operations += state.operations;
-        source.skipped += state.skipped;
+        source.operations += state.operations.saturating_sub(elsewhere.0);
+        source.skipped += state.skipped.saturating_sub(elsewhere.1);
     }
 }

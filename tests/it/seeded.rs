@@ -83,6 +83,7 @@ fn quality() -> (Vec<SourceState>, Vec<FileState>) {
         kind: ProblemKind::NotJson,
         line: 17,
         reason: "expected `:` at column 12 of `<b>{\"wrapper\"`".to_owned(),
+        example: String::new(),
         count: 3,
     };
     let file = FileState {
@@ -98,6 +99,7 @@ fn quality() -> (Vec<SourceState>, Vec<FileState>) {
         kind: ProblemKind::NoMatch,
         line: 0,
         reason: "no file matches `/var/log/gateway/*.jsonl`".to_owned(),
+        example: String::new(),
         count: 1,
     };
     let operations = SourceState {

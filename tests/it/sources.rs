@@ -18,15 +18,15 @@ const LIMITS: Limits = Limits { wrappers: 100, series: 100 };
 /// A site's folder, and what is stored between its builds.
 pub struct Site {
     folder: tempfile::TempDir,
-    sources: Vec<SourceSettings>,
+    pub sources: Vec<SourceSettings>,
     pub ledger: Vec<FileState>,
     in_flight: Vec<InFlight>,
-    rollup: Rollup,
+    pub rollup: Rollup,
     pub now_ms: i64,
 }
 
 impl Site {
-    fn new(settings: &str) -> Site {
+    pub fn new(settings: &str) -> Site {
         Site {
             folder: tempfile::tempdir().expect("a folder"),
             sources: vec![toml::from_str(settings).expect("settings")],
@@ -99,11 +99,11 @@ impl Site {
         read
     }
 
-    fn entry(&self, path: &str) -> &FileState {
+    pub fn entry(&self, path: &str) -> &FileState {
         self.ledger.iter().find(|entry| entry.path == path).expect("in the ledger")
     }
 
-    fn problem(&self, path: &str, kind: ProblemKind) -> &Problem {
+    pub fn problem(&self, path: &str, kind: ProblemKind) -> &Problem {
         let problems = &self.entry(path).problems;
         problems.iter().find(|problem| problem.kind == kind).unwrap_or_else(|| panic!("{problems:?}"))
     }
@@ -120,7 +120,7 @@ pub fn lines(ids: std::ops::Range<u64>) -> String {
     ids.map(line).collect()
 }
 
-fn line(id: u64) -> String {
+pub fn line(id: u64) -> String {
     let (minute, second) = (id / 60 % 60, id % 60);
     format!(
         "{{\"operation_id\":\"op-{id}\",\"wrapper_name\":\"w\",\"end_time\":\"2025-01-24T09:{minute:02}:{second:02}Z\",\
@@ -397,7 +397,12 @@ fn what_cannot_be_read_is_counted_with_its_line() {
     site.write("app.jsonl", &content);
     let read = site.build();
     assert_eq!((read.records, read.skipped), (2, 14));
-    let found: Vec<_> = site.entry("app.jsonl").problems.iter().map(|p| (p.kind, p.line, p.count)).collect();
+    let mut found: std::collections::BTreeMap<_, (u64, u64)> = std::collections::BTreeMap::new();
+    for problem in &site.entry("app.jsonl").problems {
+        let (line, count) = found.entry(problem.kind).or_insert((u64::MAX, 0));
+        (*line, *count) = (problem.line.min(*line), *count + problem.count);
+    }
+    let found: Vec<_> = found.into_iter().map(|(kind, (line, count))| (kind, line, count)).collect();
     let expected = [
         (ProblemKind::NotJson, 2, 2),
         (ProblemKind::NotUtf8, 15, 1),

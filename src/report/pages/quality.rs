@@ -1,5 +1,7 @@
 //! What was read, how fresh it is, and what could not be read and why.
 
+use std::borrow::Cow;
+
 use anyhow::Result;
 use serde::Serialize;
 use tera::Context;
@@ -36,7 +38,7 @@ struct ProblemRow<'a> {
     kind: &'static str,
     /// Absent where the problem is the file's and not a line's.
     line: Option<u64>,
-    reason: &'a str,
+    reason: Cow<'a, str>,
     count: u64,
 }
 
@@ -83,7 +85,10 @@ fn problem(problem: &Problem) -> ProblemRow<'_> {
     ProblemRow {
         kind: word(problem.kind),
         line: Some(problem.line).filter(|&line| line > 0),
-        reason: &problem.reason,
+        reason: match problem.example.as_str() {
+            "" => Cow::Borrowed(&problem.reason),
+            example => Cow::Owned(format!("{}; the first: {example}", problem.reason)),
+        },
         count: problem.count,
     }
 }
@@ -100,5 +105,8 @@ fn word(kind: ProblemKind) -> &'static str {
         ProblemKind::Unreadable => "Cannot be read",
         ProblemKind::Damaged => "Damaged",
         ProblemKind::NoMatch => "Nothing matches",
+        ProblemKind::Layout => "Unexpected layout",
+        ProblemKind::Remapped => "Read by other settings",
+        ProblemKind::Other => "Other reasons",
     }
 }
