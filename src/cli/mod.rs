@@ -1,6 +1,6 @@
 //! Commands and flags: the only room that knows clap, and, with `serve`, the only one that reads the clock.
 //!
-//! To add a command: a variant of [`Command`], its arm in [`run`], and a file here.
+//! To add a command: a variant of `Command`, its arm in `run`, and a file here.
 
 mod build;
 mod check;

@@ -36,7 +36,7 @@ pub struct Bin {
     pub count: u64,
 }
 
-/// A sketch in at most [`BARS`] bins of equal ratio, empty ones between others included, and one for zero.
+/// A sketch in at most `BARS` bins of equal ratio, empty ones between others included, and one for zero.
 pub fn bins(sketch: &Sketch) -> Vec<Bin> {
     let counts = sketch.bins();
     let zeros = counts.iter().find(|bin| bin.0 == ZERO_BIN).map(|bin| u64::from(bin.1));
