@@ -86,6 +86,9 @@ fn parse(text: &str, root: &Path) -> Result<Config> {
         bail!("in `[site]`: `base_url = \"{url}\"` does not begin with `http://` or `https://`");
     }
     file.store.validate().map_err(|problem| anyhow!("in `[store]`: {problem}"))?;
+    if let Some(problem) = file.serve.problem() {
+        bail!("in `[serve]`: {problem}");
+    }
     if !(1..=525_600).contains(&file.activity.quiet_after_minutes) {
         bail!("in `[activity]`: `quiet_after_minutes` is not between 1 and 525600");
     }
@@ -179,6 +182,7 @@ mod tests {
         assert!(error("[health]\nrecent_factor = 2").contains("recent_factor"));
         assert!(error("[health]\npreset = 'defualt'").contains("did you mean `default`"));
         assert!(error("[serve]\nbind = 5").contains("line 2"));
+        assert!(error("[serve]\nbase_path = 'x'").contains("`base_path = \"x\"`"));
         assert!(error("title = ").contains("line 1"));
         assert!(error("[source]\npath = 'x'").contains("`[[source]]`"));
         assert!(error("[site]\nbase_url = 'foo'").contains("`http://`"));

@@ -31,7 +31,7 @@ struct Cli {
 }
 
 /// Flags of every command.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Common {
     /// The site's settings; its folder is the site's folder
     #[arg(long, global = true, value_name = "FILE", env = "DASH_CONFIG", default_value = "dash.toml")]

@@ -17,12 +17,12 @@ use crate::config::{DEFAULT_LOGS, FILE};
 use crate::model::time::DAY_MS;
 use crate::pipeline;
 use crate::sample::Generator;
-use crate::serve::{Daemon, serve};
+use crate::serve::{Daemon, Rebuild, ServeSettings, address, bind, serve};
 
 #[derive(Debug, Args)]
 pub struct Serve {
-    /// Where to listen; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", env = "DASH_BIND")]
+    /// Where to listen: `127.0.0.1:5000`, or `:5000` for short; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", env = "DASH_BIND", value_parser = address)]
     bind: Option<SocketAddr>,
     /// Serve an output folder that something else builds, and push when it changes
     #[arg(long, conflicts_with = "sample")]
@@ -45,31 +45,46 @@ pub fn run(arguments: &Serve, common: &Common, talk: &Talk) -> Result<()> {
         init::create(common.config.parent().unwrap_or(Path::new(".")))?;
     }
     let site = Site::open(common)?;
-    if arguments.sample {
-        start_sample(arguments, &site, talk)?;
-    }
     let mut settings = site.config.serve.clone();
     if let Some(bind) = arguments.bind {
         settings.bind = bind;
     }
+    let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
+    let listener = runtime.block_on(async { bind(&settings) })?;
+    if arguments.sample {
+        start_sample(arguments, &site, talk)?;
+    }
     let output = site.output.clone();
-    let watch = watched(&site);
     let daemon = if arguments.no_build {
         Daemon { output, settings, rebuild: None, watch: Vec::new() }
     } else {
         let begun = Instant::now();
         let built = pipeline::build(&site.plan(), &talk.progress())?;
         build::summary(&built, begun.elapsed().as_secs_f64()).iter().for_each(|line| talk.say(line));
-        let rebuild = move || pipeline::build(&site.plan(), &|_| {}).map(drop);
-        Daemon { output, settings, rebuild: Some(Box::new(rebuild)), watch }
+        let watch = watched(&site, common);
+        Daemon { output, settings, rebuild: Some(rebuild(site.config.serve, common.clone())), watch }
     };
-    let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
-    runtime.block_on(serve(daemon, stopped()))
+    runtime.block_on(serve(listener, daemon, stopped()))
 }
 
-/// The folders in which a change may mean new operations.
-fn watched(site: &Site) -> Vec<PathBuf> {
-    site.config.sources.iter().map(|source| source.watched(&site.config.root)).collect()
+/// Builds with the settings as they are at the time: someone may edit them, and whatever else builds the site
+/// reads them anew, too.
+fn rebuild(mut serving: ServeSettings, common: Common) -> Rebuild {
+    Box::new(move || {
+        let site = Site::open(&common)?;
+        if site.config.serve != serving {
+            tracing::warn!("`[serve]` has changed; start `dash serve` again for it to apply");
+            serving = site.config.serve.clone();
+        }
+        pipeline::build(&site.plan(), &|_| {})?;
+        Ok(watched(&site, &common))
+    })
+}
+
+/// The settings, and the folders in which a change may mean new operations.
+fn watched(site: &Site, common: &Common) -> Vec<PathBuf> {
+    let folders = site.config.sources.iter().map(|source| source.watched(&site.config.root));
+    folders.chain([common.config.clone()]).collect()
 }
 
 async fn stopped() {

@@ -26,6 +26,10 @@ pub enum ProblemKind {
     Damaged,
     /// A pattern or path that matches no file.
     NoMatch,
+    /// A whole file is not laid out as its format wants.
+    Layout,
+    /// Lines of the file were read by settings of its source that have changed since.
+    Remapped,
     /// Lines with reasons that would go beyond the limit of a file.
     Other,
 }
@@ -78,6 +82,9 @@ pub struct FileState {
     /// False once the file is no longer found; the entry stays for a while, so that it is known when it comes
     /// back compressed.
     pub present: bool,
+    /// Hash of the settings by which its first lines were read; empty where that is not known.
+    #[serde(default)]
+    pub mapping: String,
     /// Names the content through all its names and copies; empty until it is read further.
     #[serde(default)]
     pub lineage: String,

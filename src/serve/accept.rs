@@ -1,5 +1,6 @@
 //! The accept loop: connections in bounded number, slow ones given up, all of them ended politely.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -19,6 +21,8 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{Sleep, sleep, timeout};
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
+
+use crate::serve::gate::Gate;
 
 /// Most HTTP connections and most live clients at a time, where the system has room for them.
 const MAX_CONNECTIONS: u32 = 4096;
@@ -95,13 +99,14 @@ impl Room {
 pub struct Server {
     pub listener: TcpListener,
     pub routes: BoxedFilter<(Response,)>,
+    pub gate: Arc<Gate>,
     /// Most connections.
     pub connections: u32,
 }
 
 /// Answers connections until `stop` becomes true, and then ends them.
 pub async fn accept(server: Server, mut stop: watch::Receiver<bool>) {
-    let Server { listener, routes, connections } = server;
+    let Server { listener, routes, gate, connections } = server;
     let room = Arc::new(Semaphore::new(connections as usize));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(64 << 10);
@@ -124,7 +129,16 @@ pub async fn accept(server: Server, mut stop: watch::Receiver<bool>) {
         };
         // Frames and answers are written whole: waiting to fill a packet would only delay them.
         let _ = stream.set_nodelay(true);
-        let service = TowerToHyperService::new(warp::service(routes.clone()));
+        let (answers, gate) = (TowerToHyperService::new(warp::service(routes.clone())), Arc::clone(&gate));
+        let service = service_fn(move |request| {
+            let answer = gate.refusal(&request).ok_or_else(|| answers.call(request));
+            async move {
+                match answer {
+                    Ok(refusal) => Ok::<_, Infallible>(refusal),
+                    Err(answer) => answer.await,
+                }
+            }
+        });
         let stream = TokioIo::new(Impatient { stream, stalled: None });
         let mut connection = Box::pin(http.serve_connection(stream, service).with_upgrades());
         let mut stop = stop.clone();

@@ -2,7 +2,7 @@
 //!
 //! It reads nothing but the output folder. `watch.rs` loads each snapshot that lands there, `state.rs` holds it
 //! in memory, `routes.rs` is every URL on one screen, `hub.rs` makes the frames of the live updates and
-//! `live.rs` talks with one client.
+//! `live.rs` talks with one client. `gate.rs` turns away what is not for this daemon at all.
 //!
 //! To add an answer: a function in `report/datasets.rs`, a handler in `api.rs`, a line in `routes.rs`.
 
@@ -10,6 +10,7 @@ pub mod accept;
 pub mod answer;
 pub mod api;
 pub mod files;
+pub mod gate;
 pub mod hub;
 pub mod live;
 pub mod routes;
@@ -23,12 +24,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch as tokio_watch};
 use tokio::time::timeout;
 
 use crate::serve::accept::{Room, Server, accept, listen};
+use crate::serve::gate::Gate;
 use crate::serve::routes::{Shared, routes};
 use crate::serve::state::Current;
 
@@ -40,40 +42,71 @@ const GOODBYE: Duration = Duration::from_secs(4);
 #[serde(deny_unknown_fields, default)]
 pub struct ServeSettings {
     /// Port 0 takes a free one.
+    #[serde(deserialize_with = "bind_address")]
     pub bind: SocketAddr,
     /// Where the site lies below the root of the host: empty, or `/x` behind a proxy that keeps the path.
     pub base_path: String,
     /// Whether an address that others can reach may be listened on: whoever reaches it sees everything.
     pub public: bool,
+    /// Names by which the daemon may be asked for, besides addresses and `localhost`; any, where it is `public`.
+    pub hosts: Vec<String>,
 }
 
 impl Default for ServeSettings {
     fn default() -> ServeSettings {
         let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 5000));
-        ServeSettings { bind, base_path: String::new(), public: false }
+        ServeSettings { bind, base_path: String::new(), public: false, hosts: Vec::new() }
     }
 }
 
 impl ServeSettings {
     /// What is wrong with these settings, as a sentence that names the key; `None` if nothing is.
     pub fn problem(&self) -> Option<String> {
-        if !self.bind.ip().is_loopback() && !self.public {
-            return Some(format!(
-                "`bind = \"{}\"` can be reached by others, and nothing asks them who they are; keep to \
-                 `127.0.0.1` behind a proxy that does, or set `public = true` in `[serve]`",
-                self.bind
-            ));
-        }
         let plain = |c: char| c.is_ascii_alphanumeric() || "-._~/".contains(c);
         let base = &self.base_path;
         let segments = base.split('/').skip(1).all(|segment| !matches!(segment, "" | "." | ".."));
         let valid = base.is_empty() || (base.starts_with('/') && segments && base.chars().all(plain));
-        (!valid).then(|| format!("`base_path = \"{base}\"` is not empty and not like `/x` or `/x/y`"))
+        if !valid {
+            return Some(format!("`base_path = \"{base}\"` is not empty and not like `/x` or `/x/y`"));
+        }
+        let name = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+        let wrong = self.hosts.iter().find(|host| host.is_empty() || !host.chars().all(name))?;
+        Some(format!("`{wrong}` in `hosts` is not a name alone, like `dash.example.org`"))
+    }
+
+    /// Why this address may not be listened on, where others can reach it and were not invited.
+    pub fn exposure(&self) -> Option<String> {
+        (!self.bind.ip().is_loopback() && !self.public).then(|| {
+            format!(
+                "`bind = \"{}\"` can be reached by others, and nothing asks them who they are; keep to \
+                 `127.0.0.1` behind a proxy that does, or set `public = true` in `[serve]`",
+                self.bind
+            )
+        })
     }
 }
 
-/// Builds the site again; blocking.
-pub type Rebuild = Box<dyn FnMut() -> Result<()> + Send>;
+/// An address to listen on, as people write it: without a host or with `localhost`, it is the loopback's.
+///
+/// # Errors
+/// If it is none; the message shows some.
+pub fn address(text: &str) -> Result<SocketAddr, String> {
+    let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
+    let local = matches!(host, "" | "localhost");
+    let loopback = port.parse().ok().filter(|_| local).map(|port: u16| (Ipv4Addr::LOCALHOST, port).into());
+    loopback.or_else(|| text.parse().ok()).ok_or_else(|| {
+        "not an address with a port; write it as `127.0.0.1:5000`, `[::1]:5000`, `localhost:5000` or `:5000`"
+            .to_owned()
+    })
+}
+
+fn bind_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    address(&text).map_err(|problem| serde::de::Error::custom(format!("`{text}` is {problem}")))
+}
+
+/// Builds the site again; blocking. Gives what is to be watched from then on, as [`Daemon::watch`].
+pub type Rebuild = Box<dyn FnMut() -> Result<Vec<PathBuf>> + Send>;
 
 /// What to serve, and how it is kept up to date.
 pub struct Daemon {
@@ -82,7 +115,7 @@ pub struct Daemon {
     pub settings: ServeSettings,
     /// `None` where something else builds the site.
     pub rebuild: Option<Rebuild>,
-    /// Folders in which a change calls for a rebuild, with all that is in them.
+    /// Where a change calls for a rebuild: files, and folders with all that is in them.
     pub watch: Vec<PathBuf>,
 }
 
@@ -94,35 +127,22 @@ impl std::fmt::Debug for Daemon {
     }
 }
 
-/// Serves until `shutdown`, and for a few seconds more while clients take their leave.
-///
-/// # Errors
-/// If the settings do not hold, the address cannot be listened on, or there is no whole site in the folder.
-pub async fn serve(daemon: Daemon, shutdown: impl Future<Output = ()>) -> Result<()> {
-    let listener = bind(&daemon.settings)?;
-    serve_on(listener, daemon, shutdown).await
-}
-
 /// Listens as the settings say. In a runtime, though it does not wait.
 ///
 /// # Errors
 /// If the settings do not hold, or the address cannot be listened on.
 pub fn bind(settings: &ServeSettings) -> Result<TcpListener> {
-    if let Some(problem) = settings.problem() {
+    if let Some(problem) = settings.problem().or_else(|| settings.exposure()) {
         bail!("in `[serve]`: {problem}");
     }
     listen(settings.bind)
 }
 
-/// As [`serve`], on a listener that is there already.
+/// Serves until `shutdown`, and for a few seconds more while clients take their leave.
 ///
 /// # Errors
 /// If there is no whole site in the folder.
-pub async fn serve_on(
-    listener: TcpListener,
-    daemon: Daemon,
-    shutdown: impl Future<Output = ()>,
-) -> Result<()> {
+pub async fn serve(listener: TcpListener, daemon: Daemon, shutdown: impl Future<Output = ()>) -> Result<()> {
     let Daemon { output, settings, rebuild, watch } = daemon;
     let loaded = watch::manifest_state(&output);
     let first = Current::load(&output, None)?;
@@ -138,9 +158,12 @@ pub async fn serve_on(
         let ends = stopped.clone();
         thread("rebuild", move || watch::rebuild(watch, &output, build, &ends))?;
     }
-    eprintln!("serving http://{}{}/", listener.local_addr()?, settings.base_path);
+    // Written at once, since others read it: standard error has no buffer.
+    let line = format!("serving http://{}{}/\n", listener.local_addr()?, settings.base_path);
+    eprint!("{line}");
     let routes = routes(&shared, &settings.base_path);
-    let server = accept(Server { listener, routes, connections }, stopped);
+    let gate = Arc::new(Gate::new(&settings, shared.current.clone()));
+    let server = accept(Server { listener, routes, gate, connections }, stopped);
     let ending = async {
         shutdown.await;
         let _ = stop.send(true);
@@ -169,10 +192,30 @@ mod tests {
 
     #[test]
     fn only_loopback_is_open_without_being_asked() {
-        let open: SocketAddr = "0.0.0.0:5000".parse().expect("an address");
-        assert_eq!(problem(|_| {}), None);
-        assert!(problem(|settings| settings.bind = open).is_some_and(|text| text.contains("public = true")));
-        assert_eq!(problem(|settings| (settings.bind, settings.public) = (open, true)), None);
+        let open = ServeSettings { bind: address("0.0.0.0:5000").expect("an address"), ..Default::default() };
+        assert_eq!(ServeSettings::default().exposure(), None);
+        assert!(open.exposure().is_some_and(|text| text.contains("public = true")));
+        assert_eq!(ServeSettings { public: true, ..open }.exposure(), None);
+    }
+
+    #[test]
+    fn addresses_are_read_as_people_write_them() {
+        for text in ["127.0.0.1:5000", "localhost:5000", ":5000", "5000"] {
+            assert_eq!(address(text), Ok(ServeSettings::default().bind), "{text}");
+        }
+        assert_eq!(address("[::1]:80").map(|address| address.is_ipv6()), Ok(true));
+        for text in ["", "localhost", "nowhere:5000", "127.0.0.1", "::1", "5000:", "70000"] {
+            assert!(address(text).is_err_and(|problem| problem.contains("`localhost:5000`")), "{text}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_names_alone() {
+        let with = |host: &str| problem(|settings| settings.hosts = vec![host.to_owned()]);
+        assert_eq!(with("dash.example.org"), None);
+        for host in ["", "https://dash.example.org", "dash.example.org:80", "*", "a b"] {
+            assert!(with(host).is_some(), "{host}");
+        }
     }
 
     #[test]

@@ -91,7 +91,13 @@ pub fn rebuild(watched: Vec<PathBuf>, output: &Path, mut build: Rebuild, stop: &
         let built = Instant::now();
         due = built + TICK;
         match catch_unwind(AssertUnwindSafe(&mut build)) {
-            Ok(Ok(())) => trouble.over("building the site"),
+            Ok(Ok(watched)) => {
+                trouble.over("building the site");
+                if watched != folders.paths {
+                    folders.paths = watched;
+                    seen = folders.fingerprint();
+                }
+            }
             Ok(Err(error)) => trouble.met(&format!("the last site stands: {error:#}")),
             Err(_) => trouble.met("the last site stands: the build panicked; please report this"),
         }
@@ -147,12 +153,12 @@ impl Concern {
     }
 }
 
-/// Folders, and the kernel's word on what happens in them.
+/// Folders and files, and the kernel's word on what happens in them.
 struct Folders {
     paths: Vec<PathBuf>,
     mode: RecursiveMode,
     concern: Concern,
-    /// Device and inode of each folder that the watcher watches.
+    /// Device and inode of each path that the watcher watches.
     armed: Vec<Option<(u64, u64)>>,
     /// Kept alive; `None` where the kernel has no room for more, and only looking is left.
     watcher: Option<RecommendedWatcher>,
@@ -183,7 +189,7 @@ impl Folders {
         while first.elapsed() < PATIENCE && self.wait(QUIET) {}
     }
 
-    /// Watches the folders that stand at the paths now, where these are not the ones being watched.
+    /// Watches what stands at the paths now, where these are not the ones being watched.
     fn arm(&mut self) {
         let identity = |path: &PathBuf| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
         let found: Vec<_> = self.paths.iter().map(identity).collect();
@@ -199,7 +205,9 @@ impl Folders {
         let (bell, concern, own_roots) = (self.bell.clone(), self.concern.clone(), roots.to_vec());
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             let Ok(event) = event else { return };
-            let matters = |path: &PathBuf| own_roots.iter().any(|root| concern.matters(root, path));
+            let within =
+                |root: &PathBuf, path: &PathBuf| path.starts_with(root) && concern.matters(root, path);
+            let matters = |path: &PathBuf| own_roots.iter().any(|root| within(root, path));
             // Reading is no change, and our own reading would never end.
             let change = !matches!(event.kind, EventKind::Access(_));
             if change && (event.paths.is_empty() || event.paths.iter().any(matters)) {
@@ -207,9 +215,14 @@ impl Folders {
                 let _ = bell.try_send(());
             }
         })?;
-        for root in roots {
-            if let Err(error) = watcher.watch(root, self.mode) {
-                tracing::debug!("watching `{}`: {error}", root.display());
+        let (folders, files): (Vec<_>, Vec<_>) = roots.iter().partition(|root| root.is_dir());
+        // A file is watched through its folder: one that is replaced would take its own watch with it.
+        let beside = files.iter().filter_map(|file| file.parent());
+        let beside = beside.filter(|beside| !folders.iter().any(|folder| beside.starts_with(folder)));
+        let watches = folders.iter().map(|folder| (folder.as_path(), self.mode));
+        for (path, mode) in watches.chain(beside.map(|beside| (beside, RecursiveMode::NonRecursive))) {
+            if let Err(error) = watcher.watch(path, mode) {
+                tracing::debug!("watching `{}`: {error}", path.display());
             }
         }
         Ok(watcher)
@@ -220,7 +233,10 @@ impl Folders {
     fn fingerprint(&self) -> Option<u64> {
         let mut look = Look { concern: &self.concern, files: 0, whole: true, hasher: DefaultHasher::new() };
         for root in self.paths.iter().filter_map(|path| fs::canonicalize(path).ok()) {
-            look.at(&root, &root, 0);
+            match fs::metadata(&root) {
+                Ok(file) if file.is_file() => State::of(&file).hash(&mut look.hasher),
+                _ => look.at(&root, &root, 0),
+            }
         }
         look.whole.then(|| look.hasher.finish())
     }
@@ -313,6 +329,27 @@ mod tests {
             assert_ne!(now, seen);
             seen = now;
             fs::remove_dir_all(&logs).expect("ours");
+            folders.arm();
+            while folders.wait(Duration::from_millis(200)) {}
+        }
+    }
+
+    #[test]
+    fn a_file_is_watched_through_replacements_and_its_neighbours_are_not() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let (file, other) = (home.path().join("dash.toml"), home.path().join("notes.txt"));
+        fs::write(&file, "0").expect("writable");
+        let concern = Concern::AllBut(home.path().join("output"));
+        let mut folders = Folders::new(vec![file.clone()], RecursiveMode::Recursive, concern);
+        for round in 1..3 {
+            let seen = folders.fingerprint();
+            fs::write(&other, "as editors do").expect("writable");
+            assert!(!folders.wait(Duration::from_millis(300)), "round {round}");
+            assert_eq!(folders.fingerprint(), seen);
+            fs::write(&other, round.to_string()).expect("writable");
+            fs::rename(&other, &file).expect("writable");
+            assert!(folders.wait(Duration::from_secs(10)), "round {round}");
+            assert_ne!(folders.fingerprint(), seen);
             folders.arm();
             while folders.wait(Duration::from_millis(200)) {}
         }

@@ -130,7 +130,8 @@ impl<'a> Queue<'a> {
     }
 
     fn end(&mut self) {
-        let Some(Current { opened, started_at, faults, .. }) = self.current.take() else { return };
+        let Some(Current { mut opened, started_at, mut faults, .. }) = self.current.take() else { return };
+        faults.extend(opened.misfit.take());
         let fingerprint = opened.fingerprint();
         self.ledger.remember(Origin::Run(self.ended.len()), opened.offset, &fingerprint);
         self.disk_bytes += opened.stat.size;
@@ -300,8 +301,10 @@ impl Current {
             buffer[..rest.len()].copy_from_slice(&rest);
             return Some((self.accept(&rest), What::Records(self.opened.kind.clone())));
         }
-        let reason = "the last line is not finished; it is read when it is";
-        self.faults.push(Fault::new(ProblemKind::Unfinished, reason));
+        if self.opened.misfit.is_none() {
+            let reason = "the last line is not finished; it is read when it is";
+            self.faults.push(Fault::new(ProblemKind::Unfinished, reason));
+        }
         None
     }
 

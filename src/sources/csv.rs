@@ -6,7 +6,7 @@ use crate::model::quality::ProblemKind;
 use crate::sources::json;
 use crate::sources::layout::{Layout, Target};
 use crate::sources::problems::Fault;
-use crate::sources::record::{Raw, RawRecord};
+use crate::sources::record::{Field, Raw, RawRecord};
 
 /// Where a record ends in some bytes that begin with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +73,11 @@ impl Columns {
         Columns { targets: names.iter().map(target).collect() }
     }
 
+    fn has(&self, field: Field) -> bool {
+        let holds = |target: &Target| target.fields.contains(&field) || target.below.contains(&field);
+        self.targets.iter().flatten().any(holds)
+    }
+
     /// The values of one row, without its newline.
     pub fn parse<'a>(&self, row: &'a str) -> Result<RawRecord<'a>, Fault> {
         let (mut record, mut count, mut broken) = (RawRecord::default(), 0, false);
@@ -92,6 +97,29 @@ impl Columns {
         }
         Ok(record)
     }
+}
+
+/// What keeps all rows below a header from being read.
+pub fn bad_header(header: &str, layout: &Layout) -> Option<Fault> {
+    let columns = Columns::new(header.trim(), layout);
+    if header.trim_end().contains('\r') {
+        let reason = "its lines end in CR alone; write LF or CRLF";
+        return Some(Fault::new(ProblemKind::Layout, reason));
+    }
+    let named = columns.has(Field::WrapperName) || layout.has_default(Field::WrapperName);
+    if named || !header.ends_with('\n') {
+        return None;
+    }
+    let other = [(';', "`;`"), ('\t', "tabs")].into_iter().find(|(separator, _)| header.contains(*separator));
+    let reason = match other {
+        Some((_, separator)) if columns.targets.len() == 1 => {
+            format!("its fields are separated by {separator}; write commas")
+        }
+        _ => "no `wrapper_name` column in the header; map one in `fields` of the source, or give all \
+              records one in `defaults`"
+            .to_owned(),
+    };
+    Some(Fault::new(ProblemKind::Layout, reason))
 }
 
 fn assign<'a>(value: Raw<'a>, target: &Target, record: &mut RawRecord<'a>) -> serde_json::Result<()> {
@@ -167,7 +195,6 @@ fn bad_row(reason: &str) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sources::record::Field;
     use proptest::prelude::*;
 
     fn columns(header: &str) -> Columns {

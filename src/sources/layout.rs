@@ -13,6 +13,8 @@ pub fn native_names() -> impl Iterator<Item = &'static str> {
 #[derive(Clone, Debug, Default)]
 pub struct Layout {
     pub root: Node,
+    /// [`SourceSettings::mapping`].
+    pub mapping: String,
     defaults: Vec<(Field, String)>,
 }
 
@@ -58,7 +60,13 @@ impl Layout {
         }
         let default_of =
             |&(name, field): &(&str, Field)| source.defaults.get(name).map(|value| (field, value.clone()));
-        Layout { root, defaults: FIELDS.iter().filter_map(default_of).collect() }
+        let defaults = FIELDS.iter().filter_map(default_of).collect();
+        Layout { root, mapping: source.mapping(), defaults }
+    }
+
+    /// Whether records get a value for a field that they do not have.
+    pub fn has_default(&self, field: Field) -> bool {
+        self.defaults.iter().any(|default| default.0 == field)
     }
 
     /// Fills in the source's defaults where the record has nothing.

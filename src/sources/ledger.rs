@@ -112,6 +112,12 @@ impl<'a> Ledger<'a> {
         by_path.or_else(by_file).filter(|entry| !worth_another_look(entry, now_ms))
     }
 
+    /// Whether what is known of an origin is void, since its lines would mean something else now and gave
+    /// nothing before.
+    pub fn is_stale(&self, origin: Origin, mapping: &str) -> bool {
+        matches!(origin, Origin::Ledger(at) if is_stale(&self.entries[at], mapping))
+    }
+
     /// From now on, a file is known to be there.
     pub fn find(&mut self, found: &Found) {
         if found.stat.inode != 0 {
@@ -142,6 +148,11 @@ impl<'a> Ledger<'a> {
             self.by_head.entry(Head { len: head_len, hash: head }).or_default().push(candidate);
         }
     }
+}
+
+/// Whether the lines of an entry gave no operation, and are worth another reading by other settings.
+pub fn is_stale(entry: &FileState, mapping: &str) -> bool {
+    entry.operations == 0 && !entry.mapping.is_empty() && entry.mapping != mapping
 }
 
 /// Whether a file that did not change can be read further all the same.

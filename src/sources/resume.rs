@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::model::quality::{Fingerprint, ProblemKind};
 use crate::sources::content::{Content, PROOF_BYTES, Tail};
+use crate::sources::csv;
 use crate::sources::discover::{Found, Stat, extension};
 use crate::sources::ledger::{Candidate, Head, Ledger, Origin, fingerprint};
 use crate::sources::problems::{Fault, excerpt};
@@ -25,6 +26,8 @@ pub struct Opened {
     pub offset: u64,
     /// The bytes before `offset`.
     pub tail: Tail,
+    /// What is wrong with the file as a whole.
+    pub misfit: Option<Fault>,
     /// At most [`PROOF_BYTES`].
     first_bytes: Vec<u8>,
     head: Option<Head>,
@@ -81,11 +84,13 @@ pub fn open(
         header_lines: 0,
         offset: 0,
         tail: Tail::default(),
+        misfit: (format == Format::Jsonl).then(|| array(&first_bytes)).flatten(),
         first_bytes,
     };
     opened.content.rewind().map_err(unreadable)?;
     opened.read_preamble(format, manner).map_err(damaged)?;
-    let candidates = opened.head.as_ref().map(|head| ledger.candidates(head)).unwrap_or_default();
+    let mut candidates = opened.head.as_ref().map(|head| ledger.candidates(head)).unwrap_or_default();
+    candidates.retain(|candidate| !ledger.is_stale(candidate.origin, &manner.layout.mapping));
     opened.seek(&candidates, known_file).map_err(damaged)?;
     Ok(opened)
 }
@@ -100,7 +105,9 @@ impl Opened {
         if format == Format::Csv {
             let header = self.read_header(bytes, manner.max_line_bytes)?;
             let text = String::from_utf8_lossy(&header);
-            self.kind = Kind::rows(text.trim_start_matches('\u{feff}').trim(), manner.layout);
+            let text = text.trim_start_matches('\u{feff}').trim_start();
+            self.kind = Kind::rows(text.trim(), manner.layout);
+            self.misfit = csv::bad_header(text, manner.layout);
             self.first_record = header.len() as u64;
             self.header_lines = memchr::memchr_iter(b'\n', &header).count() as u64;
         } else if marked {
@@ -187,6 +194,14 @@ pub fn failure(error: &io::Error, compressed: bool) -> Fault {
     }
     let next = if error.kind() == io::ErrorKind::PermissionDenied { "; let dash read it" } else { "" };
     Fault::new(ProblemKind::Unreadable, format!("{text}{next}"))
+}
+
+/// A file that holds one JSON array instead of one object a line.
+fn array(first_bytes: &[u8]) -> Option<Fault> {
+    let content = first_bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(first_bytes).trim_ascii_start();
+    let first = content.strip_prefix(b"[")?.trim_ascii_start();
+    let reason = "it is one JSON array; write one object a line, as `jq -c '.[]'` does";
+    first.starts_with(b"{").then(|| Fault::new(ProblemKind::Layout, reason))
 }
 
 fn format_of(path: &Path, format: Format, first_bytes: &[u8]) -> Format {

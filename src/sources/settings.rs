@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::sources::content::hash;
 use crate::sources::layout::native_names;
 
 /// One `[[source]]` table.
@@ -45,6 +46,11 @@ impl SourceSettings {
     /// The name that pages and the ledger use.
     pub fn title(&self) -> &str {
         self.name.as_deref().unwrap_or(&self.path)
+    }
+
+    /// Names what its records are read by: a change of it gives the same lines another meaning.
+    pub fn mapping(&self) -> String {
+        hash(format!("{:?}", (self.format, &self.fields, &self.defaults)).as_bytes())
     }
 
     /// The folder in which a change may mean new operations: the path itself where it is one, else the

@@ -9,11 +9,17 @@ use crate::sources::blocks::{Ended, Planned};
 use crate::sources::discover::{Discovery, Found, discover};
 use crate::sources::fold::Tally;
 use crate::sources::layout::Layout;
-use crate::sources::ledger::{Ledger, Origin};
+use crate::sources::ledger::{Ledger, Origin, is_stale};
 use crate::sources::problems::Problems;
 
 /// Problems that say how a file was found the last time, and nothing once it is looked at again.
-const PASSING: [ProblemKind; 3] = [ProblemKind::Unfinished, ProblemKind::Unreadable, ProblemKind::Damaged];
+const PASSING: [ProblemKind; 5] = [
+    ProblemKind::Unfinished,
+    ProblemKind::Unreadable,
+    ProblemKind::Damaged,
+    ProblemKind::Layout,
+    ProblemKind::Remapped,
+];
 
 /// A log that was not found for so long is forgotten; if it came back, it would be read again.
 const FORGET_MS: i64 = 30 * DAY_MS;
@@ -69,11 +75,14 @@ impl<'a> Survey<'a> {
     }
 
     fn take(&mut self, source: usize, found: Found, ledger: &Ledger) {
-        match ledger.unchanged(&found.path, &found.stat, self.reading.now_ms) {
+        let mapping = self.reading.sources[source].mapping();
+        let unchanged = ledger.unchanged(&found.path, &found.stat, self.reading.now_ms);
+        match unchanged.filter(|entry| !is_stale(entry, &mapping)) {
             None => self.changed.push((source, found)),
             Some(entry) => {
                 let (source, path) = (self.title(source), found.path);
-                self.keep(FileState { source, path, present: true, ..entry.clone() });
+                let state = FileState { source, path, present: true, ..entry.clone() };
+                self.keep(remapped(state, &mapping));
             }
         }
     }
@@ -106,10 +115,11 @@ impl<'a> Survey<'a> {
         for ((planned, ended), tally) in files.iter().zip(ended).zip(tallies) {
             let state = match ended.unopened {
                 true => self.unopened(planned, ended),
-                false => self.continued(files, &planned.found.path, (ended, tally)),
+                false => self.continued(files, planned, (ended, tally)),
             };
             let (source, path) = (self.title(planned.source), planned.found.path.clone());
-            self.keep(FileState { source, path, present: true, ..state });
+            let state = FileState { source, path, present: true, ..state };
+            self.keep(remapped(state, &planned.layout.mapping));
         }
     }
 
@@ -127,15 +137,22 @@ impl<'a> Survey<'a> {
         FileState { problems: problems.into_vec(), ..state }
     }
 
-    fn continued(&self, files: &[Planned], path: &str, (ended, tally): (Ended, Tally)) -> FileState {
+    fn continued(&self, files: &[Planned], planned: &Planned, (ended, tally): (Ended, Tally)) -> FileState {
         let before = match ended.origin {
-            Origin::New => FileState { lines: ended.header_lines, ..FileState::default() },
+            Origin::New => FileState {
+                lines: ended.header_lines,
+                mapping: planned.layout.mapping.clone(),
+                ..FileState::default()
+            },
             Origin::Ledger(at) => self.reading.ledger[at].clone(),
             Origin::Run(at) => self.states.get(&files[at].found.path).cloned().unwrap_or_default(),
         };
         let lineage = if ended.origin == Origin::New { String::new() } else { lineage(&before).to_owned() };
-        let inherited =
-            if before.path == path { before.inherited } else { (before.operations, before.skipped) };
+        let inherited = if before.path == planned.found.path {
+            before.inherited
+        } else {
+            (before.operations, before.skipped)
+        };
         let lines = before.lines + tally.lines;
         let mut problems = lasting(before.problems);
         tally.problems.shifted(before.lines).for_each(|problem| problems.push(problem));
@@ -155,6 +172,7 @@ impl<'a> Survey<'a> {
             skipped: before.skipped + tally.skipped,
             problems: problems.into_vec(),
             last_end_ms: before.last_end_ms.max(tally.last_end_ms),
+            mapping: before.mapping,
             lineage,
             inherited,
             ..FileState::default()
@@ -223,6 +241,21 @@ fn lineage(state: &FileState) -> &str {
 
 fn missed(state: FileState, now_ms: i64) -> FileState {
     FileState { present: false, missed_ms: now_ms, ..state }
+}
+
+/// Says of a file whose lines were read by other settings what to do about it, as long as it is so.
+fn remapped(mut state: FileState, mapping: &str) -> FileState {
+    state.problems.retain(|problem| problem.kind != ProblemKind::Remapped);
+    if state.mapping.is_empty() {
+        state.mapping = mapping.to_owned();
+    }
+    if state.mapping != mapping && state.operations > 0 {
+        let reason = "`format`, `fields` or `defaults` of the source changed after lines were read, and hold \
+                      for new lines only; delete `.dash` and build to read all that remains again";
+        let (kind, reason) = (ProblemKind::Remapped, reason.to_owned());
+        state.problems.push(Problem { kind, line: 0, reason, example: String::new(), count: 1 });
+    }
+    state
 }
 
 fn lasting(problems: Vec<Problem>) -> Problems {

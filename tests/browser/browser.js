@@ -7,6 +7,9 @@ const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
 export const desktop = { viewport: { width: 1280, height: 900 } };
 export const phone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 
+// How to wait for a function: by the clock, since a page on which nothing moves may draw no frames.
+export const often = { polling: 50 };
+
 export function launch() {
   const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"];
   args.push("--disable-background-networking", "--disable-component-update", "--disable-sync");
@@ -44,7 +47,7 @@ export function shownRange(page, chart) {
 }
 
 export async function drawn(page, chart) {
-  await page.waitForFunction((id) => document.getElementById(id)?._fullLayout?.xaxis?.range, chart);
+  await page.waitForFunction((id) => document.getElementById(id)?._fullLayout?.xaxis?.range, chart, often);
 }
 
 // Drags over the middle of a chart, which zooms into it.

@@ -5,7 +5,7 @@ import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
-import { drawn, launch, open, shownRange, zoom } from "./browser.js";
+import { drawn, launch, often, open, shownRange, zoom } from "./browser.js";
 
 const program = process.env.DASH_BIN;
 const options = { skip: program ? false : "`DASH_BIN` names no program", timeout: 120000 };
@@ -35,15 +35,15 @@ async function serve() {
     let said = "";
     daemon.stderr.on("data", (data) => {
       said += data;
-      const serving = /serving (http:\/\/\S+)/.exec(said);
+      const serving = /serving (http:\/\/\S+)\n/.exec(said);
       if (serving) resolve(serving[1]);
     });
     daemon.on("exit", () => reject(new Error(`the daemon ended: ${said}`)));
   });
-  const stop = async () => {
-    const ended = new Promise((resolve) => daemon.once("exit", resolve));
+  const ended = new Promise((resolve) => daemon.once("exit", resolve));
+  const stop = () => {
     daemon.kill();
-    await ended;
+    return ended;
   };
   return { url, log, stop, clean: () => rmSync(folder, { recursive: true }) };
 }
@@ -71,6 +71,7 @@ test("a line appended to a log reaches the open page, which keeps its zoom and s
     await page.waitForFunction(
       (count) => Number(document.querySelector("#card-operations .value").textContent) >= count,
       before + 2,
+      often,
     );
     assert.equal(await page.evaluate(() => window.sameDocument), true);
     assert.equal(await page.evaluate(() => scrollY), scroll);
@@ -81,7 +82,7 @@ test("a line appended to a log reaches the open page, which keeps its zoom and s
     await page.locator("#link-state", { hasText: "reconnecting…" }).waitFor();
     await page.context().close();
   } finally {
-    await site.stop().catch(() => {});
+    await site.stop();
     site.clean();
   }
 });

@@ -260,3 +260,49 @@ fn fields_can_be_renamed_and_defaulted() {
     let health = folder.json("output/api/wrappers/health.json");
     assert_eq!(health["data"]["mine"]["error_rate"], 1.0, "{health}");
 }
+
+#[test]
+fn a_port_in_use_is_told_before_anything_is_built() {
+    let folder = site(&operation("a", 10, "success"));
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = taken.local_addr().expect("it is bound").port().to_string();
+    dash(&folder).args(["serve", "--bind", &port]).assert().code(1).stderr(contains("is in use"));
+    assert!(!folder.path("output").exists());
+    dash(&folder).args(["serve", "--bind", "nowhere"]).assert().code(2).stderr(contains("`localhost:5000`"));
+}
+
+/// Ends with the test, whatever comes of it.
+struct Daemon(std::process::Child);
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_daemon_takes_in_its_settings_as_they_are_edited() {
+    let folder = site(&operation("a", 10, "success"));
+    let log = fs::File::create(folder.path("log")).expect("the file can be written");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_dash"));
+    command.current_dir(folder.path("")).env_remove("DASH_LOG").stderr(log);
+    let daemon = command.args(["serve", "--bind", "127.0.0.1:0"]).spawn().expect("it starts");
+    let _daemon = Daemon(daemon);
+    let until = |path: &str, text: &str| {
+        let begun = std::time::Instant::now();
+        while !fs::read_to_string(folder.path(path)).is_ok_and(|found| found.contains(text)) {
+            assert!(begun.elapsed().as_secs() < 30, "`{text}` does not come: {}", folder.read("log"));
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    };
+    until("log", "serving http://");
+    folder.write("dash.toml", "[site]\ntitle = 'First'\n");
+    until("output/index.html", "First");
+    folder.write("dash.toml", "[site]\ntitel = 'Second'\n");
+    until("log", "did you mean `title`");
+    assert!(folder.read("output/index.html").contains("First"));
+    folder.write("dash.toml", "[site]\ntitle = 'Third'\n[serve]\nbase_path = '/x'\n");
+    until("output/index.html", "Third");
+    until("log", "start `dash serve` again");
+}

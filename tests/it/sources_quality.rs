@@ -1,8 +1,8 @@
 //! What the data-quality page is told of records and files that are not as they should be.
 
-use dash::model::quality::Problem;
+use dash::model::quality::{Problem, ProblemKind};
 
-use crate::sources::{Site, folder};
+use crate::sources::{Site, folder, lines};
 
 const END: &str = "\"end_time\":\"2025-01-24T09:00:00Z\"";
 
@@ -102,4 +102,58 @@ fn what_says_started_is_in_flight_whatever_its_duration() {
     assert_eq!((site.build().in_flight.len(), site.total()), (1, 0));
     site.append("logs/a.jsonl", &record(&format!("{started},\"end_time\":{}", site.now_ms)));
     assert_eq!((site.build().in_flight.len(), site.total()), (0, 1));
+}
+
+#[test]
+fn a_file_that_is_laid_out_otherwise_says_so() {
+    let row = "w,2025-01-24T09:00:00Z";
+    for (name, content, expected) in [
+        ("a.csv", format!("wrapper_name,end_time\r{row}\r{row}\r"), "end in CR"),
+        ("a.csv", format!("service,end_time\n{row}\n"), "no `wrapper_name` column"),
+        ("a.csv", format!("wrapper_name;end_time\n{}\n", row.replace(',', ";")), "separated by `;`"),
+        ("a.csv", format!("wrapper_name\tend_time\n{}\n", row.replace(',', "\t")), "separated by tabs"),
+        ("a.json", format!("[{}]", lines(0..2).trim_end().replace('\n', ",")), "one JSON array"),
+        ("a.json", format!("[\n  {}]\n", lines(0..2).trim_end().replace('\n', ",\n")), "one JSON array"),
+    ] {
+        let mut site = folder();
+        site.write(&format!("logs/{name}"), &content);
+        site.build();
+        let problems = &site.entry(&format!("logs/{name}")).problems;
+        let found = problems.iter().filter(|problem| problem.kind == ProblemKind::Layout);
+        let found: Vec<_> = found.map(|problem| problem.reason.as_str()).collect();
+        assert!(found.len() == 1 && found[0].contains(expected), "{content}: {problems:?}");
+        assert!(problems.iter().all(|problem| problem.kind != ProblemKind::Unfinished), "{content}");
+    }
+    let mut site = Site::new("path = 'logs'\ndefaults = { wrapper_name = 'w' }");
+    site.write("logs/a.csv", "end_time\n2025-01-24T09:00:00Z\n");
+    site.build();
+    assert_eq!((site.total(), reasons(&site, "logs/a.csv")), (1, Vec::new()));
+}
+
+#[test]
+fn a_corrected_mapping_reads_a_file_that_gave_nothing_anew() {
+    let mut site = folder();
+    let line = format!("{{\"svc\":\"w\",{END}}}\n");
+    site.write("logs/a.jsonl", line.repeat(3));
+    assert_eq!(site.build().skipped, 3);
+    site.sources[0].fields.insert("wrapper_name".to_owned(), "svc".to_owned());
+    assert_eq!((site.build().records, site.total()), (3, 3));
+    assert_eq!((reasons(&site, "logs/a.jsonl"), site.entry("logs/a.jsonl").skipped), (Vec::new(), 0));
+    assert_eq!(site.build().bytes, 0);
+}
+
+#[test]
+fn a_changed_mapping_holds_for_new_lines_of_a_file_that_gave_operations() {
+    let mut site = folder();
+    site.write("logs/a.jsonl", lines(0..3));
+    site.build();
+    site.sources[0].defaults.insert("model".to_owned(), "m".to_owned());
+    assert_eq!(site.build().bytes, 0);
+    assert!(site.problem("logs/a.jsonl", ProblemKind::Remapped).reason.contains("delete `.dash`"));
+    site.append("logs/a.jsonl", &lines(3..5));
+    assert_eq!((site.build().records, site.total()), (2, 5));
+    assert_eq!(site.problem("logs/a.jsonl", ProblemKind::Remapped).count, 1);
+    site.sources[0].defaults.clear();
+    site.build();
+    assert_eq!(reasons(&site, "logs/a.jsonl"), Vec::new());
 }

@@ -105,6 +105,8 @@ fn word(kind: ProblemKind) -> &'static str {
         ProblemKind::Unreadable => "Cannot be read",
         ProblemKind::Damaged => "Damaged",
         ProblemKind::NoMatch => "Nothing matches",
+        ProblemKind::Layout => "Unexpected layout",
+        ProblemKind::Remapped => "Read by other settings",
         ProblemKind::Other => "Other reasons",
     }
 }

@@ -29,8 +29,9 @@ async fn a_port_in_use_is_an_error_that_says_what_to_do() {
 async fn an_empty_folder_is_an_error_that_says_what_to_do() {
     let output = tempfile::tempdir().expect("a temporary folder");
     let settings = ServeSettings { bind: "127.0.0.1:0".parse().expect("valid"), ..Default::default() };
+    let listener = bind(&settings).expect("a free port");
     let daemon = Daemon { output: output.path().to_owned(), settings, rebuild: None, watch: Vec::new() };
-    let error = serve(daemon, std::future::pending()).await.expect_err("there is nothing to serve");
+    let error = serve(listener, daemon, std::future::pending()).await.expect_err("there is nothing to serve");
     assert!(error.to_string().contains("run `dash build` first"), "{error:#}");
 }
 
@@ -40,6 +41,51 @@ async fn others_are_kept_out_until_they_are_let_in() {
     let error = bind(&settings).expect_err("it is open to all").to_string();
     assert!(error.contains("public = true"), "{error}");
     assert!(bind(&ServeSettings { public: true, ..settings }).is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_without_a_path_are_answered() {
+    let server = Server::start().await;
+    for (line, status) in [
+        ("CONNECT a:1 HTTP/1.1", 400),
+        ("GET a:1 HTTP/1.1", 400),
+        ("OPTIONS * HTTP/1.1", 405),
+        ("GET http://localhost/about HTTP/1.1", 200),
+        ("GET http://evil.example/about HTTP/1.1", 421),
+    ] {
+        let head = format!("{line}\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        let answer = server.raw(head.as_bytes()).await.unwrap_or_else(|| panic!("{line}: no answer"));
+        assert_eq!(answer.status, status, "{line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_names_that_nobody_else_can_own_are_answered() {
+    let host = |name: &str, target: &str| {
+        format!("GET {target} HTTP/1.1\r\nhost: {name}\r\nconnection: close\r\n\r\n").into_bytes()
+    };
+    let named = |settings: &mut ServeSettings| settings.hosts = vec!["Dash.example.org".to_owned()];
+    let server = Server::with(named, |_| None).await;
+    let own =
+        ["localhost", "LOCALHOST:5000", "127.0.0.1:1", "[::1]:5000", "10.1.2.3", "dash.example.org:443"];
+    let others =
+        ["evil.example", "evil.example:5000", "localhost.evil.example", "127.0.0.1.evil.example", "@"];
+    for (names, expected) in [(&own[..], true), (&others[..], false)] {
+        for name in names {
+            let status = server.raw(&host(name, "/about")).await.expect("an answer").status;
+            assert_eq!(status, if expected { 200 } else { 421 }, "{name}");
+        }
+    }
+    let unnamed = server.raw(b"GET /about HTTP/1.0\r\n\r\n").await.expect("an answer");
+    assert_eq!(unnamed.status, 200);
+    let two = b"GET /about HTTP/1.1\r\nhost: localhost\r\nhost: evil.example\r\nconnection: close\r\n\r\n";
+    assert_ne!(server.raw(two).await.expect("an answer").status, 200);
+    let error = server.raw(&host("evil.example", "/api/system/health")).await.expect("an answer").json();
+    assert_eq!(error["error"]["code"], "misdirected_request");
+    assert!(error["error"]["message"].as_str().is_some_and(|text| text.contains("`hosts`")), "{error}");
+
+    let public = Server::with(|settings| settings.public = true, |_| None).await;
+    assert_eq!(public.raw(&host("evil.example", "/about")).await.expect("an answer").status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,7 +135,7 @@ async fn a_change_of_the_sources_rebuilds_the_site_and_errors_do_not_end_it() {
                 2 => panic!("a bug"),
                 round => site::publish(&output, round),
             };
-            Ok(())
+            Ok(vec![output.parent().expect("it is in a folder").to_owned()])
         }))
     };
     let server = Server::with(|_| {}, build).await;
@@ -117,7 +163,7 @@ async fn a_change_of_the_sources_rebuilds_the_site_and_errors_do_not_end_it() {
 async fn stopping_takes_leave_of_everyone_in_time() {
     let server = Server::start().await;
     let mut idle = TcpStream::connect(server.address).await.expect("it listens");
-    idle.write_all(b"GET /about HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("it reads");
+    idle.write_all(b"GET /about HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("it reads");
     let mut start = [0; 12];
     idle.read_exact(&mut start).await.expect("an answer");
     assert_eq!(&start, b"HTTP/1.1 200");

@@ -121,7 +121,8 @@ async fn nothing_but_the_site_is_ever_served() {
     std::os::unix::fs::symlink(home.path(), output.join("linked")).expect("free");
     for attack in ATTACKS {
         for prefix in ["", "/api", "/api/v1", "/assets"] {
-            let line = format!("GET {prefix}{attack} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+            let line =
+                format!("GET {prefix}{attack} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
             let answer = server.raw(line.as_bytes()).await.expect("an answer");
             assert!(matches!(answer.status, 400 | 404), "{line}: {}", answer.status);
             let body = String::from_utf8_lossy(&answer.body);
@@ -134,13 +135,13 @@ async fn nothing_but_the_site_is_ever_served() {
 async fn odd_requests_do_no_harm() {
     let server = Server::start().await;
     let odd: [&[u8]; 9] = [
-        b"GET * HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
-        b"OPTIONS * HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
-        b"CONNECT x:443 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
-        b"GET http://elsewhere/etc/passwd HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
-        b"GET http://elsewhere HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
-        b"GET ? HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
-        b"GET /\xff\xfe HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+        b"GET * HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+        b"OPTIONS * HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+        b"CONNECT x:443 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+        b"GET http://elsewhere/etc/passwd HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+        b"GET http://elsewhere HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+        b"GET ? HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+        b"GET /\xff\xfe HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
         b"GET /about\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01",
     ];

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use dash::serve::{Daemon, Rebuild, ServeSettings, bind, serve_on};
+use dash::serve::{Daemon, Rebuild, ServeSettings, bind, serve};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -57,7 +57,7 @@ impl Server {
         let shutdown = async {
             let _ = stopped.await;
         };
-        let task = tokio::spawn(serve_on(listener, daemon, shutdown));
+        let task = tokio::spawn(serve(listener, daemon, shutdown));
         let server = Server { address, home, stop, task };
         // It answers once it has loaded the site.
         server.get("/").await;

@@ -49,16 +49,30 @@ dash.charts = (() => {
   function axisStyle(axis, narrow) {
     axis.gridcolor = colour("--chart-grid");
     axis.linecolor = colour("--chart-grid");
+    // Ticks and title take the room that they need, and the title stands clear of the ticks.
+    axis.automargin = true;
     if (narrow) delete axis.title;
+    else if (axis.title) axis.title.standoff = 12;
   }
 
-  function fitNarrow(layout) {
-    Object.assign(layout.margin, { l: 44, r: layout.yaxis2 ? 64 : 28 });
-    if (layout.xaxis.type === "date") Object.assign(layout.xaxis, { nticks: 4, tickangle: 0 });
-    if (layout.legend) layout.legend.y = -0.3;
+  function fitNarrow(figure) {
+    const { layout, data } = figure;
+    layout.font.size = 11;
+    Object.assign(layout.margin, { l: 8, r: 16, b: 24 });
+    layout.xaxis.tickangle = 0;
+    layout.xaxis.nticks = 4;
+    if (layout.xaxis.tickvals) {
+      const every = Math.ceil(layout.xaxis.tickvals.length / 4);
+      const some = (values) => values.filter((_, at) => at % every === 0);
+      Object.assign(layout.xaxis, { tickvals: some(layout.xaxis.tickvals), ticktext: some(layout.xaxis.ticktext) });
+    }
+    if (layout.legend) layout.legend.y = -0.2;
+    // Many names would take more room than their lines; touching a line tells its name.
+    if (data.length > 6) layout.showlegend = false;
   }
 
-  function style(layout, narrow) {
+  function style(figure, narrow) {
+    const { layout } = figure;
     layout.paper_bgcolor = "rgba(0,0,0,0)";
     layout.plot_bgcolor = "rgba(0,0,0,0)";
     layout.font = { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour("--chart-text") };
@@ -75,8 +89,7 @@ dash.charts = (() => {
       if (layout[name]) axisStyle(layout[name], narrow);
     }
     if (coarse) layout.margin.t = 40;
-    if (narrow) fitNarrow(layout);
-    else if (layout.yaxis2) layout.margin.r = 76;
+    if (narrow) fitNarrow(figure);
   }
 
   function fitNames(figure, narrow) {
@@ -101,7 +114,7 @@ dash.charts = (() => {
     const ranged = range in state.figures;
     const figure = structuredClone(ranged ? state.figures[range] : state.figures[""]);
     const narrow = element.clientWidth < 520;
-    style(figure.layout, narrow);
+    style(figure, narrow);
     fitNames(figure, narrow);
     if (!hasValues(figure)) sayEmpty(figure.layout);
     if (ranged) {
@@ -144,6 +157,7 @@ dash.charts = (() => {
 
   const config = {
     responsive: true,
+    displayModeBar: "hover",
     displaylogo: false,
     doubleClick: false,
     modeBarButtons: [

@@ -49,23 +49,33 @@ dash.live = (() => {
       location.reload();
       return;
     }
-    dash.morph(tree.getElementById("main"));
+    try {
+      dash.morph(tree.getElementById("main"));
+    } catch (error) {
+      console.error("the page is loaded anew, for it could not be brought up to date:", error);
+      location.reload();
+      return;
+    }
     document.title = tree.title;
   }
 
   async function refresh(changed) {
     const snapshot = parseSnapshot(await read("snapshot.js"));
-    if (!snapshot || snapshot.id === window.dashSnapshot?.id) return;
+    if (!snapshot) return;
+    // The snapshot just read may be newer than the one that was told of, and its changes are told of next.
+    const named = changed?.some(isThisPage);
+    if (!named && snapshot.id === window.dashSnapshot?.id) return;
+    if (named || !changed?.length) await fetchPage();
     window.dashSnapshot = snapshot;
-    if (!changed?.length || changed.some(isThisPage)) await fetchPage();
     dash.update();
     const newest = snapshot.last_data ? `data up to ${dash.time.full(new Date(snapshot.last_data))}` : "no data yet";
     document.getElementById("announcer").textContent = `Updated, ${newest}`;
   }
 
   function refreshSoon(changed) {
-    running = running.then(() => refresh(changed)).catch(() => {
+    running = running.then(() => refresh(changed)).catch((error) => {
       // The next refresh, or the next connection's hello, brings what this one missed.
+      console.warn("a refresh was missed:", error);
     });
     return running;
   }

@@ -1,0 +1,35 @@
+//! The pages in a real browser: `node --test` in `tests/browser`, against a site and a daemon of this build.
+
+use std::path::Path;
+use std::time::Duration;
+
+use assert_cmd::Command;
+
+use crate::tools::{Folder, dash};
+
+/// Two cores take half of this.
+const LIMIT: Duration = Duration::from_secs(150);
+
+#[test]
+fn the_pages_work_in_a_browser() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
+    let chromium = std::env::var("CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".to_owned());
+    for needed in [&tests.join("node_modules/playwright-core"), Path::new(&chromium)] {
+        assert!(needed.exists(), "there is no `{}`; `tests/run` installs it", needed.display());
+    }
+    let site = Folder::new();
+    dash(&site).arg("init").assert().success();
+    site.sample(&["--days", "1", "--rate", "5/min", "--now", "2026-01-25T13:00:00Z"]);
+    dash(&site).args(["build", "--now", "2026-01-25T13:00:00Z"]).assert().success();
+    let run = Command::new("node")
+        .arg("--test")
+        .current_dir(tests)
+        .env("DASH_SITE", site.path("output"))
+        .env("DASH_BIN", env!("CARGO_BIN_EXE_dash"))
+        .timeout(LIMIT)
+        .output()
+        .expect("node can be run; `tests/run` says what is needed");
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success(), "{said}\n{}", String::from_utf8_lossy(&run.stderr));
+    assert!(said.contains("skipped 0"), "{said}");
+}
