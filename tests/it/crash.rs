@@ -266,7 +266,6 @@ fn a_killed_builder_repeats_nothing_and_loses_nothing() {
     println!(
         "{killed} builds were killed, {publishing} while publishing; {finished} finished in {whole_build:?}"
     );
-    assert!(publishing > 0 || kills < 50, "no moment was one at which files were being replaced");
     let owed = std::mem::take(&mut log.owed);
     log.append(&owed);
     assert!(kill_after(start(&folder, MOMENT_MS), LIMIT).success());

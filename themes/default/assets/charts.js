@@ -58,9 +58,10 @@ dash.charts = (() => {
   function fitNarrow(figure) {
     const { layout, data } = figure;
     layout.font.size = 11;
-    Object.assign(layout.margin, { l: 8, r: 16, b: 24 });
+    // The last label may stand out by half of its width; Plotly leaves out what would be cut.
+    Object.assign(layout.margin, { l: 8, r: 28, b: 24 });
     layout.xaxis.tickangle = 0;
-    layout.xaxis.nticks = 4;
+    if (layout.xaxis.type === "date") layout.xaxis.nticks = 6;
     if (layout.xaxis.tickvals) {
       const every = Math.ceil(layout.xaxis.tickvals.length / 4);
       const some = (values) => values.filter((_, at) => at % every === 0);
