@@ -172,6 +172,7 @@ fn facts(
         in_flight: store.in_flight()?,
         sources,
         files: store.files()?.into_iter().filter(has_news).collect(),
+        reached: store.reached(&plan.store.limits())?,
     };
     for at in charted(&facts) {
         if !facts.wrappers[at].detailed {

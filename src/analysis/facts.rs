@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::analysis::health::HealthSettings;
 use crate::model::history::{History, WrapperId};
-use crate::model::quality::{FileState, SourceState};
+use crate::model::quality::{FileState, Reached, SourceState};
 use crate::model::rollup::InFlight;
 
 /// The settings that change what numbers mean. They travel with a published site.
@@ -41,6 +41,7 @@ pub struct Facts {
     pub sources: Vec<SourceState>,
     /// The files that have something to say: problems, or being read still. Sorted by path.
     pub files: Vec<FileState>,
+    pub reached: Reached,
 }
 
 impl Facts {

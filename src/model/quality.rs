@@ -96,6 +96,16 @@ pub struct FileState {
     pub missed_ms: i64,
 }
 
+/// Limits that are reached: what comes beyond them is summed as [`crate::model::notes::OTHER`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reached {
+    /// `max_wrappers`, where there are so many.
+    pub wrappers: Option<usize>,
+    pub series: usize,
+    /// The wrappers that have as many pairs of operation type and model as `max_series`, which is `series`.
+    pub full: Vec<String>,
+}
+
 /// A source as the data-quality page shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceState {

@@ -203,6 +203,7 @@ mod tests {
             in_flight: Vec::new(),
             sources: Vec::new(),
             files: Vec::new(),
+            reached: Default::default(),
         };
         let text = |format| {
             let mut out = Vec::new();

@@ -104,6 +104,7 @@ fn facts(manifest: &Manifest, files: &Files, before: Option<&Current>) -> Result
         // Which only pages show.
         sources: Vec::new(),
         files: Vec::new(),
+        reached: Default::default(),
     })
 }
 

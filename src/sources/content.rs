@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 use sha2::{Digest, Sha256};
@@ -13,7 +13,6 @@ pub const PROOF_BYTES: usize = 4096;
 /// An open file. Whether it is compressed is told by its first bytes, not by its name.
 #[derive(Debug)]
 pub struct Content {
-    path: PathBuf,
     stream: Stream,
     /// Bytes of content before the place that is read next.
     position: u64,
@@ -38,16 +37,20 @@ impl std::fmt::Debug for Zstd {
 
 impl Content {
     pub fn open(path: &Path) -> io::Result<Content> {
-        let mut file = File::open(path)?;
+        Content::of(File::open(path)?)
+    }
+
+    fn of(mut file: File) -> io::Result<Content> {
         let mut magic = [0; 4];
+        file.rewind()?;
         let got = file.read(&mut magic)?;
-        file.seek(SeekFrom::Start(0))?;
+        file.rewind()?;
         let stream = match &magic[..got] {
             [0x1f, 0x8b, ..] => Stream::Gzip(Box::new(MultiGzDecoder::new(BufReader::new(file)))),
             [0x28, 0xb5, 0x2f, 0xfd] => Stream::Zstd(Box::new(Zstd(zstd::Decoder::new(file)?))),
             _ => Stream::Plain(file),
         };
-        Ok(Content { path: path.to_owned(), stream, position: 0, failure: None })
+        Ok(Content { stream, position: 0, failure: None })
     }
 
     pub fn compressed(&self) -> bool {
@@ -84,10 +87,11 @@ impl Content {
     pub fn rewind(&mut self) -> io::Result<()> {
         match &mut self.stream {
             Stream::Plain(file) => {
-                file.seek(SeekFrom::Start(0))?;
+                file.rewind()?;
                 self.position = 0;
             }
-            Stream::Gzip(_) | Stream::Zstd(_) => *self = Content::open(&self.path)?,
+            // Not by its path, which another file may have by now.
+            Stream::Gzip(_) | Stream::Zstd(_) => *self = Content::of(self.file().try_clone()?)?,
         }
         Ok(())
     }
@@ -169,6 +173,28 @@ pub fn hash(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_content_is_read_again_from_its_own_file() {
+        use std::io::Write;
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("app.log.1.gz");
+        let write = |text: &str| {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(text.as_bytes()).expect("in memory");
+            std::fs::write(&path, encoder.finish().expect("in memory")).expect("the folder is writable");
+        };
+        write("first");
+        let mut content = Content::open(&path).expect("it is there");
+        std::fs::rename(&path, folder.path().join("app.log.2.gz")).expect("it is there");
+        write("other");
+        for _ in 0..2 {
+            let mut found = [0; 5];
+            content.read(&mut found).expect("it is whole");
+            assert_eq!(&found, b"first");
+            content.rewind().expect("it is open");
+        }
+    }
 
     proptest! {
         #[test]

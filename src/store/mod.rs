@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 use crate::model::history::{History, WrapperId};
 use crate::model::notes::OTHER;
 use crate::model::parallel;
-use crate::model::quality::FileState;
+use crate::model::quality::{FileState, Reached};
 use crate::model::rollup::{InFlight, Limits, Retention, Rollup, WrapperRollup};
 use crate::store::chunks::Span;
 
@@ -120,6 +120,20 @@ impl Store {
         let mut query = self.connection.prepare("SELECT name, slug FROM wrapper ORDER BY name")?;
         let rows = query.query_map([], |row| Ok(WrapperId { name: row.get(0)?, slug: row.get(1)? }))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Which limits are reached.
+    pub fn reached(&self, limits: &Limits) -> Result<Reached> {
+        let count: i64 = self.connection.query_row("SELECT count(*) FROM wrapper", [], |row| row.get(0))?;
+        let full = "SELECT name FROM wrapper JOIN series ON wrapper = id
+                    GROUP BY id HAVING count(*) >= ?1 ORDER BY name";
+        let mut query = self.connection.prepare(full)?;
+        let full = query.query_map([limits.series as i64], |row| row.get(0))?;
+        Ok(Reached {
+            wrappers: (count as usize >= limits.wrappers).then_some(limits.wrappers),
+            series: limits.series,
+            full: full.collect::<rusqlite::Result<_>>()?,
+        })
     }
 
     /// What is kept of some wrappers in a span, in their order; read on all cores.

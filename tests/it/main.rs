@@ -4,6 +4,7 @@ mod browser;
 mod cli;
 mod crash;
 mod golden;
+mod limits;
 mod logrotate;
 mod report;
 mod rotate;

@@ -34,6 +34,7 @@ pub fn empty() -> Facts {
         in_flight: Vec::new(),
         sources: Vec::new(),
         files: Vec::new(),
+        reached: Default::default(),
     }
 }
 

@@ -11,6 +11,12 @@ use crate::analysis::window::MINUTE_HOURS;
 use crate::model::quality::{FileState, Problem, ProblemKind, SourceState};
 use crate::report::pages::built;
 
+/// Most files with problems that are listed.
+const FILES: usize = 500;
+
+/// Most wrappers that a sentence names.
+const NAMES: usize = 10;
+
 #[derive(Debug, Serialize)]
 struct SourceRow<'a> {
     name: &'a str,
@@ -45,15 +51,21 @@ struct ProblemRow<'a> {
 pub fn view(snapshot: &Snapshot) -> Result<Context> {
     let facts = snapshot.facts;
     let with_problems = facts.files.iter().filter(|file| !file.problems.is_empty());
+    let file_problems: Vec<_> = with_problems.clone().take(FILES).map(file).collect();
     let mut context = Context::new();
     built(snapshot, &mut context);
     context.insert("sources", &facts.sources.iter().map(source).collect::<Vec<_>>());
-    context.insert("files", &with_problems.map(file).collect::<Vec<_>>());
+    context.insert("more_files", &(with_problems.count() - file_problems.len()));
+    context.insert("files", &file_problems);
     context.insert("operations", &facts.sources.iter().map(|source| source.operations).sum::<u64>());
     context.insert("skipped", &facts.sources.iter().map(|source| source.skipped).sum::<u64>());
     context.insert("file_count", &facts.sources.iter().map(|source| source.files).sum::<u64>());
     context.insert("bytes", &facts.sources.iter().map(|source| source.bytes).sum::<u64>());
     context.insert("minute_hours", &MINUTE_HOURS);
+    context.insert("max_wrappers", &facts.reached.wrappers);
+    context.insert("max_series", &facts.reached.series);
+    context.insert("full", &facts.reached.full[..facts.reached.full.len().min(NAMES)]);
+    context.insert("more_full", &facts.reached.full.len().saturating_sub(NAMES));
     Ok(context)
 }
 

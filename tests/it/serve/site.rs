@@ -69,6 +69,7 @@ pub fn facts(round: u32) -> Facts {
         in_flight: vec![in_flight],
         sources: Vec::new(),
         files: Vec::new(),
+        reached: Default::default(),
     }
 }
 
