@@ -70,6 +70,8 @@ struct Client {
     subscriptions: BTreeSet<String>,
     /// The snapshot that it has been told of.
     told: Arc<Current>,
+    /// Whether it was spared some of that, since a newer snapshot had landed.
+    spared: bool,
 }
 
 /// Takes a client in, if it comes from this site's own pages or from no page at all, and there is room.
@@ -128,7 +130,7 @@ fn same_origin(headers: &HeaderMap) -> bool {
 async fn talk(socket: Socket, seat: Seat) {
     let Seat { mut current, mut stop, permit } = seat;
     let told = Arc::clone(&current.borrow_and_update());
-    let mut client = Client { socket, subscriptions: BTreeSet::new(), told };
+    let mut client = Client { socket, subscriptions: BTreeSet::new(), told, spared: false };
     let mut ping = interval_at(Instant::now() + PING, PING);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut heard = Instant::now();
@@ -144,8 +146,7 @@ async fn talk(socket: Socket, seat: Seat) {
                 }
             }
             changed = current.changed() => {
-                let newest = Arc::clone(&current.borrow_and_update());
-                if changed.is_ok() { client.tell(newest).await } else { Err(Gone) }
+                if changed.is_ok() { client.tell(&mut current).await } else { Err(Gone) }
             }
             () = stopped(&mut stop) => client.close(CloseCode::Away, "the server stops").await,
             _ = ping.tick() => {
@@ -187,12 +188,14 @@ impl Client {
         self.say(status.to_string()).await
     }
 
-    /// Tells the news of a snapshot.
-    async fn tell(&mut self, newest: Arc<Current>) -> Result<(), Gone> {
+    /// Tells the news of the newest snapshot, and not to the end where a newer one lands meanwhile: a slow
+    /// client with many subscriptions must not keep an old snapshot in memory.
+    async fn tell(&mut self, current: &mut watch::Receiver<Arc<Current>>) -> Result<(), Gone> {
+        let newest = Arc::clone(&current.borrow_and_update());
         let known = std::mem::replace(&mut self.told, Arc::clone(&newest));
         let news: &News = &newest.news;
         let known = Some(known.manifest.id.as_str());
-        let in_step = news.follows(known);
+        let in_step = news.follows(known) && !std::mem::take(&mut self.spared);
         self.say(news.refresh(known).clone()).await?;
         self.say(news.broadcast.clone()).await?;
         if let Some(activity) = news.activity.as_ref().filter(|_| in_step) {
@@ -200,6 +203,10 @@ impl Client {
         }
         self.subscriptions.retain(|wrapper| news.update(wrapper).is_some());
         for wrapper in self.subscriptions.clone() {
+            self.spared = current.has_changed().unwrap_or(false);
+            if self.spared {
+                break;
+            }
             let update = news.update(&wrapper).filter(|update| update.changed || !in_step);
             if let Some(update) = update {
                 self.say(update.frame.clone()).await?;

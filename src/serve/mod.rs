@@ -8,11 +8,14 @@
 
 pub mod accept;
 pub mod answer;
+pub mod answers;
 pub mod api;
+pub mod conditions;
 pub mod files;
 pub mod gate;
 pub mod hub;
 pub mod live;
+pub mod prepared;
 pub mod routes;
 pub mod state;
 pub mod watch;

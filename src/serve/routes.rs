@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use hyper::upgrade::OnUpgrade;
+use serde_json::json;
 use tokio::sync::{Semaphore, watch};
 use warp::filters::BoxedFilter;
-use warp::filters::path::Tail;
 use warp::reply::Response;
 use warp::{Filter, path};
 
-use crate::serve::answer::{Request, secured};
+use crate::serve::answer::{JSON, Request, plain, secured};
 use crate::serve::state::Current;
 use crate::serve::{api, files, live};
 
@@ -27,42 +27,34 @@ pub struct Shared {
 pub fn routes(shared: &Shared, base_path: &str) -> BoxedFilter<(Response,)> {
     let request = request(shared);
     let with = || request.clone();
-    let seats = shared.clone();
-
-    let api = path!("system" / "health")
-        .and(with())
-        .then(|request| api::read(api::system_health, request))
-        .or(path!("wrappers" / "health").and(with()).then(|request| api::read(api::wrappers_health, request)))
-        .or(path("wrappers")
-            .and(wrapper_before("/metrics"))
-            .and(with())
-            .then(|name, request| api::read(move |request| api::wrapper_metrics(name, request), request)))
-        .or(path!("metrics" / "export").and(with()).then(|request| api::read(api::export, request)))
-        .or(path!("charts" / "performance")
-            .and(with())
-            .then(|request| api::read(api::performance_chart, request)))
-        .or(path!("charts" / "health").and(with()).then(|request| api::read(api::health_chart, request)))
-        .or(path!("activity").and(with()).then(|request| api::read(api::activity, request)))
-        .or(path::tail()
-            .and(with())
-            .then(|tail, request| api::read(move |request| api::other(tail, request), request)));
-    let api = path("api").and(path("v1").or(warp::any()).unify()).and(api);
+    let (seats, base): (_, Arc<str>) = (shared.clone(), base_path.into());
 
     let site = path!("health")
+        .or(path("api"))
+        .unify()
+        .and(path::full())
         .and(with())
-        .then(|request| api::read(api::health, request))
-        .or(path!("live.json").and(with()).then(|request| api::read(api::live, request)))
+        .then(move |full, request| {
+            let base = Arc::clone(&base);
+            async move { api::get(&base, full, request).await }
+        })
+        .or(path!("live.json").map(live_mark))
         .or(path!("ws")
             .and(warp::ext::get::<OnUpgrade>())
             .and(warp::ws())
             .and(with())
             .map(move |upgrade, _, request| live::open(upgrade, &request, &seats)))
         .or(path!("ws").map(live::upgrade_required))
-        .or(api)
-        .or(path::full().and(path::tail()).and(with()).map(files::get));
+        .or(path::full().and(path::tail()).and(with()).then(files::get));
 
     let elsewhere = warp::any().map(files::outside);
     below(base_path).and(site).or(elsewhere).map(secured).boxed()
+}
+
+/// A page opens a WebSocket where this says that someone answers.
+fn live_mark() -> Response {
+    let mark = json!({"live": true, "version": env!("CARGO_PKG_VERSION")});
+    plain(warp::http::StatusCode::OK, JSON, mark.to_string())
 }
 
 /// Everything below the base path.
@@ -83,13 +75,4 @@ fn request(shared: &Shared) -> BoxedFilter<(Request,)> {
             Request { method, headers, query, current }
         })
         .boxed()
-}
-
-/// The rest of the path, still encoded, without the `ending` that it must have: names of wrappers may
-/// themselves hold slashes.
-fn wrapper_before(ending: &'static str) -> impl Filter<Extract = (String,), Error = warp::Rejection> + Copy {
-    path::tail().and_then(move |tail: Tail| {
-        let name = tail.as_str().strip_suffix(ending).map(str::to_owned);
-        std::future::ready(name.ok_or_else(warp::reject::not_found))
-    })
 }

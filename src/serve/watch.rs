@@ -31,6 +31,9 @@ const TICK: Duration = Duration::from_secs(60);
 const QUIET: Duration = Duration::from_millis(150);
 /// … or when the first of them is this old.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// The pause after a build that failed, doubled with each one after it, up to the longest.
+const RETRY: Duration = Duration::from_millis(500);
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
 /// Longest pause after a build. Up to it, a pause is as long as the build was, so that half of the time is free.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Most files, and levels of folders, that a look at the sources takes in.
@@ -55,15 +58,16 @@ pub fn follow_output(
             continue;
         }
         let before = Arc::clone(&current.borrow());
-        match Current::load(output, Some(&before)) {
-            Ok(newest) => {
+        match catch_unwind(AssertUnwindSafe(|| Current::load(output, Some(&before)))) {
+            Ok(Ok(newest)) => {
                 loaded = state;
                 trouble.over("loading the site");
                 if newest.manifest.id != before.manifest.id {
                     current.send_replace(Arc::new(newest));
                 }
             }
-            Err(error) => trouble.met(&format!("still serving the last snapshot: {error:#}")),
+            Ok(Err(error)) => trouble.met(&format!("still serving the last snapshot: {error:#}")),
+            Err(_) => trouble.met("still serving the last snapshot: loading panicked; please report this"),
         }
     }
 }
@@ -76,6 +80,7 @@ pub fn rebuild(watched: Vec<PathBuf>, output: &Path, mut build: Rebuild, stop: &
     let mut seen = folders.fingerprint();
     // What changed between the build before the daemon and this moment, nobody has seen.
     let mut due = Instant::now() + SOURCES_POLL;
+    let mut failures = 0;
     while !*stop.borrow() {
         let told = folders.wait(due.saturating_duration_since(Instant::now()).min(SOURCES_POLL));
         if told {
@@ -84,14 +89,17 @@ pub fn rebuild(watched: Vec<PathBuf>, output: &Path, mut build: Rebuild, stop: &
         folders.arm();
         let now = folders.fingerprint();
         let changed = now != seen || (told && now.is_none());
-        if (!changed && Instant::now() < due) || *stop.borrow() {
+        // While builds fail, only time calls for the next: a busy log would have one fail after another.
+        if ((!changed || failures > 0) && Instant::now() < due) || *stop.borrow() {
             continue;
         }
         seen = now;
         let built = Instant::now();
         due = built + TICK;
+        failures += 1;
         match catch_unwind(AssertUnwindSafe(&mut build)) {
             Ok(Ok(watched)) => {
+                failures = 0;
                 trouble.over("building the site");
                 if watched != folders.paths {
                     folders.paths = watched;
@@ -101,8 +109,16 @@ pub fn rebuild(watched: Vec<PathBuf>, output: &Path, mut build: Rebuild, stop: &
             Ok(Err(error)) => trouble.met(&format!("the last site stands: {error:#}")),
             Err(_) => trouble.met("the last site stands: the build panicked; please report this"),
         }
+        if failures > 0 {
+            due = Instant::now() + retry(failures);
+        }
         std::thread::sleep(built.elapsed().min(LONGEST_PAUSE));
     }
+}
+
+/// How long to wait after so many failures in a row.
+fn retry(failures: u32) -> Duration {
+    RETRY.saturating_mul(1 << (failures - 1).min(16)).min(LONGEST_RETRY)
 }
 
 /// What tells one state of a file from another.
@@ -311,6 +327,13 @@ mod tests {
         assert!(!matters("/site/logs/.a.swp"));
         let hidden_root = concern.matters(Path::new("/home/.logs"), Path::new("/home/.logs/a.jsonl"));
         assert!(hidden_root);
+    }
+
+    #[test]
+    fn failures_are_tried_again_less_and_less_often() {
+        assert_eq!(retry(1), RETRY);
+        assert_eq!(retry(3), RETRY * 4);
+        assert_eq!(retry(u32::MAX), LONGEST_RETRY);
     }
 
     #[test]
