@@ -72,6 +72,12 @@ impl Request {
         Ok(())
     }
 
+    /// 500, without anything from inside.
+    pub fn internal(&self) -> ApiError {
+        let message = "this could not be worked out; the log of the daemon says more";
+        self.error(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+    }
+
     /// An error answer, dated as all answers are.
     pub fn error(&self, status: StatusCode, code: &'static str, message: impl Into<String>) -> ApiError {
         ApiError { status, code, message: message.into(), timestamp: rfc3339(self.current.facts.moment_ms) }

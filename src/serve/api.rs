@@ -26,7 +26,11 @@ use crate::report::datasets::{
 use crate::report::export::{Export, Format};
 use crate::serve::answer::{ApiError, JSON, Request};
 use crate::serve::conditions::{Verdict, Version};
+use crate::serve::files::{Files, prepare};
+use crate::serve::metrics;
+use crate::serve::openapi;
 use crate::serve::prepared::Prepared;
+use crate::serve::routes::Shared;
 use crate::serve::state::Current;
 
 /// What a handler gives.
@@ -142,7 +146,7 @@ pub const ENDPOINTS: [Endpoint; 8] = [
         path: "/api/wrappers/{name}/metrics",
         summary: "One wrapper's figures over time; cells without operations are left out",
         parameters: &[Parameter::Name, LOOK_BACK],
-        answer: Answer::Worked { schema: "WrapperMetrics", make: metrics },
+        answer: Answer::Worked { schema: "WrapperMetrics", make: wrapper_metrics },
     },
     Endpoint {
         path: "/health",
@@ -168,7 +172,7 @@ fn performance_chart(current: &Current, asked: &Asked) -> Value {
     }
 }
 
-fn metrics(current: &Current, asked: &Asked) -> Value {
+fn wrapper_metrics(current: &Current, asked: &Asked) -> Value {
     let wrapper = asked.wrapper(&current.facts);
     wrapper.map_or(Value::Null, |wrapper| metrics_envelope(&current.facts, wrapper, asked.hours()))
 }
@@ -182,15 +186,36 @@ fn health(current: &Current, _: &Asked) -> Value {
     })
 }
 
-/// Answers a request for `/health` or anything below `/api`.
-pub async fn get(base_path: &str, full: FullPath, request: Request) -> Response {
-    let path = full.as_str().strip_prefix(base_path).unwrap_or_default();
-    let path = path.strip_prefix("/api/v1").map_or(path.to_owned(), |rest| format!("/api{rest}"));
-    answer(&path, &request).await.unwrap_or_else(Reply::into_response)
+/// The description of the API, by path.
+pub fn reference() -> Files {
+    let files = [
+        ("/api/openapi.json", openapi::document().to_string()),
+        ("/api/docs", openapi::page()),
+        ("/api/docs.css", openapi::STYLE.to_owned()),
+    ];
+    let prepared = |(path, text): (&str, String)| {
+        let name = if path.contains('.') { path.to_owned() } else { format!("{path}.html") };
+        let tag = sha256(text.as_bytes());
+        (path.to_owned(), Arc::new(prepare(&name, text.into_bytes(), &tag[..16])))
+    };
+    files.into_iter().map(prepared).collect()
 }
 
-async fn answer(path: &str, request: &Request) -> Answered {
+/// Answers a request for `/health`, `/metrics` or anything below `/api`.
+pub async fn get(shared: Shared, full: FullPath, request: Request) -> Response {
+    let path = full.as_str().strip_prefix(&*shared.base_path).unwrap_or_default();
+    let path = path.strip_prefix("/api/v1").map_or(path.to_owned(), |rest| format!("/api{rest}"));
+    answer(&shared, &path, &request).await.unwrap_or_else(Reply::into_response)
+}
+
+async fn answer(shared: &Shared, path: &str, request: &Request) -> Answered {
     request.check()?;
+    if path == "/metrics" {
+        return metrics::get(shared, request).await;
+    }
+    if let Some(file) = shared.reference.get(path) {
+        return Ok(file.respond(request, StatusCode::OK).await);
+    }
     let Some((endpoint, name)) = find(path) else {
         let path = percent_decode_str(path.trim_start_matches('/')).decode_utf8_lossy();
         return published(&path, request).await;
@@ -239,10 +264,7 @@ async fn worked(
     let question = format!("{} {asked:?}", endpoint.path);
     let (current, tag) = (Arc::clone(&request.current), tag(request, &question));
     let work = move || Prepared::new(make(&current, &asked).to_string().into_bytes(), JSON, &tag);
-    let answer = request.current.answers.get(question, work).await.map_err(|_| {
-        let message = "this could not be worked out; the log of the daemon says more";
-        request.error(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
-    })?;
+    let answer = request.current.answers.get(question, work).await.map_err(|_| request.internal())?;
     Ok(answer.respond(request, StatusCode::OK).await)
 }
 

@@ -46,6 +46,7 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// What ties a client to the daemon.
 struct Seat {
     current: watch::Receiver<Arc<Current>>,
+    notice: watch::Receiver<Option<String>>,
     /// Becomes true when the daemon stops.
     stop: watch::Receiver<bool>,
     /// Counts the client for as long as it is there.
@@ -84,7 +85,9 @@ pub fn open(upgrade: OnUpgrade, request: &Request, shared: &Shared) -> Response 
     let Ok(permit) = Arc::clone(&shared.seats).try_acquire_owned() else {
         return plain(StatusCode::SERVICE_UNAVAILABLE, TEXT, "there are too many live clients\n");
     };
-    let seat = Seat { current: shared.current.clone(), stop: shared.stop.clone(), permit };
+    let (current, stop, notice) =
+        (shared.current.clone(), shared.stop.clone(), shared.status.notice.subscribe());
+    let seat = Seat { current, notice, stop, permit };
     tokio::spawn(async move {
         if let Ok(upgraded) = upgrade.await {
             let (stream, config) = (TokioIo::new(upgraded), Some(socket_config()));
@@ -128,13 +131,17 @@ fn same_origin(headers: &HeaderMap) -> bool {
 
 /// Talks with a client until it leaves, falls silent, does not read, or the daemon stops.
 async fn talk(socket: Socket, seat: Seat) {
-    let Seat { mut current, mut stop, permit } = seat;
+    let Seat { mut current, mut notice, mut stop, permit } = seat;
     let told = Arc::clone(&current.borrow_and_update());
     let mut client = Client { socket, subscriptions: BTreeSet::new(), told, spared: false };
     let mut ping = interval_at(Instant::now() + PING, PING);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut heard = Instant::now();
+    let standing = notice.borrow_and_update().is_some();
     let mut state = client.greet().await;
+    if standing && state.is_ok() {
+        state = client.notice(&mut notice).await;
+    }
     while state.is_ok() {
         state = tokio::select! {
             message = client.socket.next() => {
@@ -147,6 +154,9 @@ async fn talk(socket: Socket, seat: Seat) {
             }
             changed = current.changed() => {
                 if changed.is_ok() { client.tell(&mut current).await } else { Err(Gone) }
+            }
+            changed = notice.changed() => {
+                if changed.is_ok() { client.notice(&mut notice).await } else { Err(Gone) }
             }
             () = stopped(&mut stop) => client.close(CloseCode::Away, "the server stops").await,
             _ = ping.tick() => {
@@ -186,6 +196,12 @@ impl Client {
             "version": env!("CARGO_PKG_VERSION"),
         });
         self.say(status.to_string()).await
+    }
+
+    /// Tells what is wrong with the site, or that nothing is any more.
+    async fn notice(&mut self, notice: &mut watch::Receiver<Option<String>>) -> Result<(), Gone> {
+        let frame = json!({"event": "notice", "message": *notice.borrow_and_update()}).to_string();
+        self.say(frame).await
     }
 
     /// Tells the news of the newest snapshot, and not to the end where a newer one lands meanwhile: a slow

@@ -10,7 +10,9 @@ use warp::reply::Response;
 use warp::{Filter, path};
 
 use crate::serve::answer::{JSON, Request, plain, secured};
+use crate::serve::files::Files;
 use crate::serve::state::Current;
+use crate::serve::status::Status;
 use crate::serve::{api, files, live};
 
 /// What the handlers share.
@@ -19,26 +21,31 @@ pub struct Shared {
     pub current: watch::Receiver<Arc<Current>>,
     /// Becomes true when the daemon stops.
     pub stop: watch::Receiver<bool>,
-    /// Room for live clients.
+    /// Room for live clients, and how many there is room for.
     pub seats: Arc<Semaphore>,
+    pub clients: u32,
+    pub status: Arc<Status>,
+    /// What describes the API, by path.
+    pub reference: Arc<Files>,
+    /// Where the site lies below the root of the host.
+    pub base_path: Arc<str>,
 }
 
-/// The site under `base_path`: files, API and live updates.
-pub fn routes(shared: &Shared, base_path: &str) -> BoxedFilter<(Response,)> {
+/// The site under its base path: files, API and live updates.
+pub fn routes(shared: &Shared) -> BoxedFilter<(Response,)> {
     let request = request(shared);
     let with = || request.clone();
-    let (seats, base): (_, Arc<str>) = (shared.clone(), base_path.into());
+    let (asked, seats, status) = (shared.clone(), shared.clone(), Arc::clone(&shared.status));
 
     let site = path!("health")
+        .or(path!("metrics"))
+        .unify()
         .or(path("api"))
         .unify()
         .and(path::full())
         .and(with())
-        .then(move |full, request| {
-            let base = Arc::clone(&base);
-            async move { api::get(&base, full, request).await }
-        })
-        .or(path!("live.json").map(live_mark))
+        .then(move |full, request| api::get(asked.clone(), full, request))
+        .or(path!("live.json").map(move || live_mark(&status)))
         .or(path!("ws")
             .and(warp::ext::get::<OnUpgrade>())
             .and(warp::ws())
@@ -48,12 +55,13 @@ pub fn routes(shared: &Shared, base_path: &str) -> BoxedFilter<(Response,)> {
         .or(path::full().and(path::tail()).and(with()).then(files::get));
 
     let elsewhere = warp::any().map(files::outside);
-    below(base_path).and(site).or(elsewhere).map(secured).boxed()
+    below(&shared.base_path).and(site).or(elsewhere).map(secured).boxed()
 }
 
 /// A page opens a WebSocket where this says that someone answers.
-fn live_mark() -> Response {
-    let mark = json!({"live": true, "version": env!("CARGO_PKG_VERSION")});
+fn live_mark(status: &Status) -> Response {
+    let notice = status.notice.borrow().clone();
+    let mark = json!({"live": true, "version": env!("CARGO_PKG_VERSION"), "notice": notice});
     plain(warp::http::StatusCode::OK, JSON, mark.to_string())
 }
 

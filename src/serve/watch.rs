@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use crate::publish::manifest::MANIFEST;
 use crate::serve::Rebuild;
 use crate::serve::state::Current;
+use crate::serve::status::Status;
 
 /// How often the manifest is looked at, whatever the kernel says.
 const MANIFEST_POLL: Duration = Duration::from_secs(1);
@@ -72,8 +73,21 @@ pub fn follow_output(
     }
 }
 
+/// What the loop of builds reports to, and what ends it.
+#[derive(Debug)]
+pub struct Loop {
+    pub status: Arc<Status>,
+    /// Becomes true when the daemon stops.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// What visitors are told while builds fail; why they do is the business of whoever reads the log.
+const BUILD_FAILS: &str = "The newest data could not be shown: building the site fails, and what you see is the last \
+                           that went well. The log of the daemon says why.";
+
 /// Has the site built again when something below `watched` changes and as time passes, until the daemon stops.
-pub fn rebuild(watched: Vec<PathBuf>, output: &Path, mut build: Rebuild, stop: &watch::Receiver<bool>) {
+pub fn rebuild(watched: Vec<PathBuf>, output: &Path, mut build: Rebuild, around: &Loop) {
+    let Loop { status, stop } = around;
     let concern = Concern::AllBut(fs::canonicalize(output).unwrap_or_else(|_| output.to_owned()));
     let mut folders = Folders::new(watched, RecursiveMode::Recursive, concern);
     let mut trouble = Trouble::default();
@@ -109,6 +123,8 @@ pub fn rebuild(watched: Vec<PathBuf>, output: &Path, mut build: Rebuild, stop: &
             Ok(Err(error)) => trouble.met(&format!("the last site stands: {error:#}")),
             Err(_) => trouble.met("the last site stands: the build panicked; please report this"),
         }
+        status.built(built.elapsed(), failures == 0);
+        status.notify((failures > 0).then_some(BUILD_FAILS));
         if failures > 0 {
             due = Instant::now() + retry(failures);
         }
