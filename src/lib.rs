@@ -9,6 +9,7 @@ pub mod analysis;
 pub mod report;
 pub mod publish;
 pub mod pipeline;
+pub mod access;
 pub mod serve;
 pub mod sample;
 pub mod config;

@@ -14,13 +14,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("publish", &["model", "report"]),
     ("sample", &["model"]),
     ("pipeline", &["model", "sources", "store", "analysis", "report", "publish"]),
-    ("serve", &["model", "analysis", "report", "publish", "pipeline"]),
+    ("access", &[]),
+    ("serve", &["model", "access", "analysis", "report", "publish", "pipeline"]),
     ("config", &["sources", "store", "analysis", "report", "serve"]),
     (
         "cli",
         &[
-            "model", "sources", "store", "analysis", "report", "publish", "sample", "pipeline", "serve",
-            "config",
+            "model", "sources", "store", "analysis", "report", "publish", "sample", "pipeline", "access",
+            "serve", "config",
         ],
     ),
 ];
