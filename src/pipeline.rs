@@ -15,7 +15,7 @@ use crate::model::time::{hour_of, minute_of, rfc3339};
 use crate::publish::manifest::{Manifest, SourceEntry};
 use crate::publish::{Published, Stamp, publish, sha256, standing};
 use crate::report::site::Site;
-use crate::report::{SiteSettings, Theme, dataset, datasets, render};
+use crate::report::{SiteSettings, Theme, dataset, datasets, render, summary};
 use crate::sources::discover::{Discovery, discover};
 use crate::sources::settings::SourceSettings;
 use crate::sources::{self, Progress};
@@ -46,6 +46,8 @@ pub struct Built {
     pub wrappers: usize,
     /// What is wrong with sources themselves, in words.
     pub troubles: Vec<String>,
+    /// Changes with every template and asset.
+    pub theme: String,
     pub published: Published,
 }
 
@@ -55,17 +57,21 @@ pub struct Built {
 /// If the store, the theme or the output folder cannot be used. Logs that cannot be read are not errors:
 /// they are on the data-quality page.
 pub fn build(plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Built> {
-    let mut store = Store::open(plan.root)?;
-    let read = read(plan, &mut store, progress)?;
+    build_with(&mut Store::open(plan.root)?, plan, progress)
+}
+
+/// As [`build`], with the store at hand: nobody else builds the site until it is let go.
+pub fn build_with(store: &mut Store, plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Built> {
+    let read = read(plan, store, progress)?;
     let troubles = troubles(&read.sources);
     let theme = Theme::embedded().context("loading the theme")?;
-    let next = Next::new(plan, &store, &theme, &read.sources)?;
-    let stands = next.stands(plan, &store)?;
+    let next = Next::new(plan, store, &theme, &read.sources)?;
+    let stands = next.stands(plan, store)?;
     let published = match &stands {
         Some(stands) if stands.is_current => Published::unchanged(stands.manifest.clone()),
         _ => {
             let facts =
-                facts(plan, &store, read.sources.clone(), stands.map(|stands| stands.changed).as_ref())?;
+                facts(plan, store, read.sources.clone(), stands.map(|stands| stands.changed).as_ref())?;
             let snapshot = snapshot(&facts);
             let site = site(&snapshot, &theme, plan.site)?;
             let published = publish(&site, plan.output, &stamp(&snapshot))?;
@@ -75,7 +81,7 @@ pub fn build(plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Built>
     };
     let wrappers = store.wrappers()?.len();
     let Gathered { bytes, records, skipped, .. } = read;
-    Ok(Built { bytes, records, skipped, wrappers, troubles, published })
+    Ok(Built { bytes, records, skipped, wrappers, troubles, theme: theme.fingerprint(), published })
 }
 
 fn troubles(sources: &[SourceState]) -> Vec<String> {
@@ -271,6 +277,7 @@ fn site(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Result<S
     let mut site = render(snapshot, theme, settings).context("rendering the pages")?;
     dataset::add(&mut site, snapshot.facts, &settings.title, &settings.currency)?;
     datasets::add(&mut site, snapshot)?;
+    summary::add(&mut site, snapshot)?;
     Ok(site)
 }
 
