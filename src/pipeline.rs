@@ -62,9 +62,9 @@ pub fn build(plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Built>
 
 /// As [`build`], with the store at hand: nobody else builds the site until it is let go.
 pub fn build_with(store: &mut Store, plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Built> {
-    let read = read(plan, store, progress)?;
+    let (theme, read) = parallel::join(Theme::embedded, || read(plan, store, progress));
+    let (theme, read) = (theme.context("loading the theme")?, read?);
     let troubles = troubles(&read.sources);
-    let theme = Theme::embedded().context("loading the theme")?;
     let next = Next::new(plan, store, &theme, &read.sources)?;
     let stands = next.stands(plan, store)?;
     let published = match &stands {
@@ -274,10 +274,16 @@ impl Next {
 }
 
 fn site(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Result<Site> {
-    let mut site = render(snapshot, theme, settings).context("rendering the pages")?;
-    dataset::add(&mut site, snapshot.facts, &settings.title, &settings.currency)?;
-    datasets::add(&mut site, snapshot)?;
-    summary::add(&mut site, snapshot)?;
+    let data = || -> Result<Site> {
+        let mut site = Site::default();
+        dataset::add(&mut site, snapshot.facts, &settings.title, &settings.currency)?;
+        datasets::add(&mut site, snapshot)?;
+        summary::add(&mut site, snapshot)?;
+        Ok(site)
+    };
+    let (data, pages) = parallel::join(data, || render(snapshot, theme, settings));
+    let mut site = pages.context("rendering the pages")?;
+    site.merge(data?)?;
     Ok(site)
 }
 

@@ -159,14 +159,10 @@ pub fn load(connection: &Connection, wrapper: i64, span: &Span, history: &mut Hi
             }
         }
     }
-    if let Some(newest) = chunks.newest(Level::SeriesDays)? {
-        for ((day, _), bucket) in
-            chunks.read::<BySeries>(Level::SeriesDays, newest)?.unwrap_or_default().buckets
-        {
-            match history.days.last_mut() {
-                Some(last) if last.0 == day => last.1.merge(&bucket),
-                _ => history.days.push((day, bucket)),
-            }
+    for ((day, _), bucket) in chunks.newest::<BySeries>(Level::SeriesDays)?.unwrap_or_default().buckets {
+        match history.days.last_mut() {
+            Some(last) if last.0 == day => last.1.merge(&bucket),
+            _ => history.days.push((day, bucket)),
         }
     }
     history.notes = chunks.since(Level::Notes, span.first_note_day)?;
@@ -211,11 +207,13 @@ impl Chunks<'_> {
         data.map(|data| decode(level, start, &data)).transpose()
     }
 
-    fn newest(&self, level: Level) -> Result<Option<i64>> {
-        let mut query = self
-            .connection
-            .prepare_cached("SELECT max(start) FROM chunk WHERE wrapper = ?1 AND level = ?2")?;
-        Ok(query.query_row(params![self.wrapper, level as i64], |row| row.get(0))?)
+    fn newest<T: Decode>(&self, level: Level) -> Result<Option<T>> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT start, data FROM chunk WHERE wrapper = ?1 AND level = ?2 ORDER BY start DESC LIMIT 1",
+        )?;
+        let mut rows = query.query(params![self.wrapper, level as i64])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        decode(level, row.get(0)?, row.get_ref(1)?.as_blob()?).map(Some)
     }
 
     /// The chunks from `first` on, in rising order.
