@@ -19,7 +19,7 @@ use crate::pipeline::standing::Next;
 use crate::publish::manifest::SourceEntry;
 use crate::publish::{Published, Stamp, publish};
 use crate::report::site::Site;
-use crate::report::{SiteSettings, Theme, dataset, datasets, render};
+use crate::report::{SiteSettings, Theme, dataset, datasets, render, summary};
 use crate::sources::discover::{Discovery, discover};
 use crate::sources::settings::SourceSettings;
 use crate::sources::{self, Progress};
@@ -49,6 +49,8 @@ pub struct Built {
     pub wrappers: usize,
     /// What is wrong with sources themselves, in words.
     pub troubles: Vec<String>,
+    /// Changes with every template and asset.
+    pub theme: String,
     pub published: Published,
 }
 
@@ -58,21 +60,21 @@ pub struct Built {
 /// If the store, the theme or the output folder cannot be used. Logs that cannot be read are not errors:
 /// they are on the data-quality page.
 pub fn build(plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Built> {
-    let mut store = Store::open(plan.root)?;
-    let (theme, read) = parallel::join(Theme::embedded, || read(plan, &mut store, progress));
+    build_with(&mut Store::open(plan.root)?, plan, progress)
+}
+
+/// As [`build`], with the store at hand: nobody else builds the site until it is let go.
+pub fn build_with(store: &mut Store, plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Built> {
+    let (theme, read) = parallel::join(Theme::embedded, || read(plan, store, progress));
     let (theme, read) = (theme.context("loading the theme")?, read?);
     let troubles = troubles(&read.sources);
-    let next = Next::new(plan, &store, &theme, &read.sources)?;
-    let stands = next.stands(plan, &store)?;
+    let next = Next::new(plan, store, &theme, &read.sources)?;
+    let stands = next.stands(plan, store)?;
     let published = match &stands {
         Some(stands) if stands.is_current => Published::unchanged(stands.manifest.clone()),
         _ => {
-            let facts = facts::shown(
-                plan,
-                &store,
-                read.sources.clone(),
-                stands.map(|stands| stands.changed).as_ref(),
-            )?;
+            let changed = stands.map(|stands| stands.changed);
+            let facts = facts::shown(plan, store, read.sources.clone(), changed.as_ref())?;
             let snapshot = snapshot(&facts);
             let site = site(&snapshot, &theme, plan.site)?;
             let published = publish(&site, plan.output, &stamp(&snapshot))?;
@@ -82,7 +84,7 @@ pub fn build(plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Built>
     };
     let wrappers = store.wrappers()?.len();
     let Gathered { bytes, records, skipped, .. } = read;
-    Ok(Built { bytes, records, skipped, wrappers, troubles, published })
+    Ok(Built { bytes, records, skipped, wrappers, troubles, theme: theme.fingerprint(), published })
 }
 
 fn troubles(sources: &[SourceState]) -> Vec<String> {
@@ -162,6 +164,7 @@ fn site(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Result<S
         let mut site = Site::default();
         dataset::add(&mut site, snapshot.facts, &settings.title, &settings.currency)?;
         datasets::add(&mut site, snapshot)?;
+        summary::add(&mut site, snapshot)?;
         Ok(site)
     };
     let (data, pages) = parallel::join(data, || render(snapshot, theme, settings));

@@ -12,15 +12,16 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("analysis", &["model"]),
     ("report", &["model", "analysis"]),
     ("publish", &["model", "report"]),
+    ("archive", &["model", "analysis", "report", "publish"]),
     ("sample", &["model"]),
     ("pipeline", &["model", "sources", "store", "analysis", "report", "publish"]),
     ("serve", &["model", "analysis", "report", "publish", "pipeline"]),
-    ("config", &["sources", "store", "analysis", "report", "serve"]),
+    ("config", &["sources", "store", "analysis", "report", "publish", "archive", "serve"]),
     (
         "cli",
         &[
-            "model", "sources", "store", "analysis", "report", "publish", "sample", "pipeline", "serve",
-            "config",
+            "model", "sources", "store", "analysis", "report", "publish", "archive", "sample", "pipeline",
+            "serve", "config",
         ],
     ),
 ];
