@@ -10,6 +10,7 @@ use crate::model::rollup::{Limits, Retention, Rollup};
 use crate::sources::Progress;
 use crate::sources::blocks::{Block, Planned, Queue, What};
 use crate::sources::csv::{self, Columns, Cut};
+use crate::sources::csv_fast;
 use crate::sources::flights::{Events, Flights};
 use crate::sources::json;
 use crate::sources::json_fast::Scanner;
@@ -221,25 +222,46 @@ impl<'a> Folding<'a> {
     }
 
     fn line(&mut self, line: &[u8]) {
-        self.record(line, |line, layout| json::parse(line, &layout.root));
+        self.record(line, |line, layout| json::parse(line.trim_ascii(), &layout.root));
     }
 
     fn rows(&mut self, bytes: &[u8], columns: &Columns) {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let (end, closed) = match csv::cut(rest, self.max_line_bytes, true) {
-                Cut::Record(end) => (end, true),
-                Cut::Unclosed(end) => (end, false),
-                Cut::Incomplete => (rest.len(), true),
-            };
-            let (row, after) = rest.split_at(end);
-            self.tally.lines += 1;
-            let row = row.strip_suffix(b"\n").unwrap_or(row);
-            self.record(row, |row, _| columns.parse(row));
-            debug_assert!(closed || !row.contains(&b'\n'));
-            self.tally.lines += memchr::memchr_iter(b'\n', row).count() as u64;
-            rest = after;
+        let mut at = 0;
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            at = self.plain_rows(text, columns);
         }
+        while at < bytes.len() {
+            at += self.row(&bytes[at..], columns);
+        }
+    }
+
+    fn plain_rows(&mut self, text: &str, columns: &Columns) -> usize {
+        let mut at = 0;
+        while at < text.len() {
+            let mut raw = RawRecord::default();
+            match csv_fast::row(columns, text, at, &mut raw) {
+                Some(end) if end - at <= self.max_line_bytes => {
+                    self.tally.lines += 1;
+                    self.interpret(&mut raw);
+                    at = end + 1;
+                }
+                _ => at += self.row(&text.as_bytes()[at..], columns),
+            }
+        }
+        at
+    }
+
+    /// The first record of some rows, whatever it is; returns its length.
+    fn row(&mut self, rows: &[u8], columns: &Columns) -> usize {
+        let end = match csv::cut(rows, self.max_line_bytes, true) {
+            Cut::Record(end) | Cut::Unclosed(end) => end,
+            Cut::Incomplete => rows.len(),
+        };
+        let row = rows[..end].strip_suffix(b"\n").unwrap_or(&rows[..end]);
+        self.tally.lines += 1;
+        self.record(row, |row, _| columns.parse(row));
+        self.tally.lines += memchr::memchr_iter(b'\n', row).count() as u64;
+        end
     }
 
     /// One record, on the last line counted.
@@ -253,8 +275,7 @@ impl<'a> Folding<'a> {
         if bytes.len() > self.max_line_bytes {
             return self.too_long();
         }
-        let bytes = bytes.trim_ascii();
-        if bytes.is_empty() {
+        if bytes.trim_ascii().is_empty() {
             return;
         }
         let Ok(text) = std::str::from_utf8(bytes) else {

@@ -12,6 +12,7 @@
 pub mod blocks;
 pub mod content;
 pub mod csv;
+pub mod csv_fast;
 pub mod discover;
 pub mod flights;
 pub mod fold;
