@@ -60,7 +60,7 @@ fn closing_quote(bytes: &[u8], mut at: usize) -> Option<usize> {
 }
 
 /// Which columns hold what; made from a header.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Columns {
     pub columns: Vec<Column>,
 }

@@ -11,6 +11,7 @@ use crate::sources::Progress;
 use crate::sources::blocks::{Block, Planned, Queue, What};
 use crate::sources::csv::{self, Columns, Cut};
 use crate::sources::csv_fast;
+use crate::sources::elements;
 use crate::sources::flights::{Events, Flights};
 use crate::sources::json;
 use crate::sources::json_fast::Scanner;
@@ -175,6 +176,7 @@ impl<'a> Folding<'a> {
     fn block(&mut self, block: &Block, bytes: &[u8]) {
         match &block.what {
             What::Records(Kind::Lines) => self.lines(bytes),
+            What::Records(Kind::Elements) => self.elements(bytes),
             What::Records(Kind::Rows(columns)) => self.rows(bytes, columns),
             What::TooLong => {
                 self.tally.lines += 1;
@@ -223,6 +225,23 @@ impl<'a> Folding<'a> {
 
     fn line(&mut self, line: &[u8]) {
         self.record(line, |line, layout| json::parse(line.trim_ascii(), &layout.root));
+    }
+
+    fn elements(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let start = elements::start(rest);
+            let end = match elements::cut(rest, self.max_line_bytes, true) {
+                Cut::Record(end) | Cut::Unclosed(end) => end,
+                Cut::Incomplete => rest.len(),
+            };
+            let newlines = |bytes: &[u8]| memchr::memchr_iter(b'\n', bytes).count() as u64;
+            let before = self.tally.lines + newlines(&rest[..start]);
+            self.tally.lines = before + 1;
+            self.line(&rest[start..end]);
+            self.tally.lines = before + newlines(&rest[start..end]);
+            rest = &rest[end..];
+        }
     }
 
     fn rows(&mut self, bytes: &[u8], columns: &Columns) {

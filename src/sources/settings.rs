@@ -36,7 +36,7 @@ pub enum Format {
     /// By the file's extension, else by its first bytes.
     #[default]
     Auto,
-    /// One JSON object a line.
+    /// One JSON object a line, or an array of them.
     Jsonl,
     /// A header and one row a record.
     Csv,

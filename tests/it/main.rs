@@ -12,5 +12,6 @@ mod seeded;
 mod serve;
 mod sources;
 mod sources_quality;
+mod sources_shapes;
 mod tidy;
 mod tools;
