@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use memchr::memchr_iter;
+
 use crate::model::accumulator::Accumulator;
 use crate::model::operation::{Operation, Record};
 use crate::model::quality::ProblemKind;
 use crate::model::rollup::{Limits, Retention, Rollup};
 use crate::sources::Progress;
 use crate::sources::blocks::{Block, Planned, Queue, What};
-use crate::sources::csv::{self, Columns, Cut};
 use crate::sources::csv_fast;
-use crate::sources::elements;
 use crate::sources::flights::{Events, Flights};
 use crate::sources::json;
 use crate::sources::json_fast::Scanner;
@@ -174,123 +174,59 @@ impl<'a> Folding<'a> {
     }
 
     fn block(&mut self, block: &Block, bytes: &[u8]) {
-        match &block.what {
-            What::Records(Kind::Lines) => self.lines(bytes),
-            What::Records(Kind::Elements) => self.elements(bytes),
-            What::Records(Kind::Rows(columns)) => self.rows(bytes, columns),
-            What::TooLong => {
-                self.tally.lines += 1;
-                self.too_long();
-            }
-        }
-    }
-
-    fn lines(&mut self, bytes: &[u8]) {
+        let What::Records(kind) = &block.what else {
+            self.tally.lines += 1;
+            return self.too_long();
+        };
         let mut at = 0;
-        // One check for all lines; where it fails, each line is checked for itself.
+        // One check for all records; where it fails, each is checked for itself.
         if let Ok(text) = std::str::from_utf8(bytes) {
-            at = self.plain_lines(text);
+            at = self.usual_records(kind, text);
         }
         while at < bytes.len() {
-            let end = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |end| at + end);
-            self.tally.lines += 1;
-            self.line(&bytes[at..end]);
-            at = end + 1;
+            at += self.next_record(kind, &bytes[at..]);
         }
     }
 
-    fn plain_lines(&mut self, text: &str) -> usize {
-        let bytes = text.as_bytes();
+    /// Reads fast what can be, and returns how far it came.
+    fn usual_records(&mut self, kind: &Kind, text: &str) -> usize {
         let layout = self.layout;
         let mut scanner = Scanner::new(&layout.root);
         let mut at = 0;
-        while at < bytes.len() {
-            self.tally.lines += 1;
-            let mut raw = RawRecord::default();
-            let end = match scanner.record(text, at, &mut raw) {
-                Some(end) if end - at <= self.max_line_bytes => {
-                    self.interpret(&mut raw);
-                    end
-                }
-                _ => {
-                    let end = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |end| at + end);
-                    self.line(&bytes[at..end]);
-                    end
-                }
-            };
-            at = end + 1;
-        }
-        at
-    }
-
-    fn line(&mut self, line: &[u8]) {
-        self.record(line, |line, layout| json::parse(line.trim_ascii(), &layout.root));
-    }
-
-    fn elements(&mut self, bytes: &[u8]) {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let start = elements::start(rest);
-            let end = match elements::cut(rest, self.max_line_bytes, true) {
-                Cut::Record(end) | Cut::Unclosed(end) => end,
-                Cut::Incomplete => rest.len(),
-            };
-            let newlines = |bytes: &[u8]| memchr::memchr_iter(b'\n', bytes).count() as u64;
-            let before = self.tally.lines + newlines(&rest[..start]);
-            self.tally.lines = before + 1;
-            self.line(&rest[start..end]);
-            self.tally.lines = before + newlines(&rest[start..end]);
-            rest = &rest[end..];
-        }
-    }
-
-    fn rows(&mut self, bytes: &[u8], columns: &Columns) {
-        let mut at = 0;
-        if let Ok(text) = std::str::from_utf8(bytes) {
-            at = self.plain_rows(text, columns);
-        }
-        while at < bytes.len() {
-            at += self.row(&bytes[at..], columns);
-        }
-    }
-
-    fn plain_rows(&mut self, text: &str, columns: &Columns) -> usize {
-        let mut at = 0;
         while at < text.len() {
             let mut raw = RawRecord::default();
-            match csv_fast::row(columns, text, at, &mut raw) {
+            let end = match kind {
+                Kind::Lines => scanner.record(text, at, &mut raw),
+                Kind::Rows(columns) => csv_fast::row(columns, text, at, &mut raw),
+                Kind::Elements => None,
+            };
+            match end {
                 Some(end) if end - at <= self.max_line_bytes => {
                     self.tally.lines += 1;
                     self.interpret(&mut raw);
                     at = end + 1;
                 }
-                _ => at += self.row(&text.as_bytes()[at..], columns),
+                _ => at += self.next_record(kind, &text.as_bytes()[at..]),
             }
         }
         at
     }
 
-    /// The first record of some rows, whatever it is; returns its length.
-    fn row(&mut self, rows: &[u8], columns: &Columns) -> usize {
-        let end = match csv::cut(rows, self.max_line_bytes, true) {
-            Cut::Record(end) | Cut::Unclosed(end) => end,
-            Cut::Incomplete => rows.len(),
-        };
-        let row = rows[..end].strip_suffix(b"\n").unwrap_or(&rows[..end]);
-        self.tally.lines += 1;
-        self.record(row, |row, _| columns.parse(row));
-        self.tally.lines += memchr::memchr_iter(b'\n', row).count() as u64;
+    /// The first record of some bytes, whatever it is; returns its length.
+    fn next_record(&mut self, kind: &Kind, bytes: &[u8]) -> usize {
+        let newlines = |bytes: &[u8]| memchr_iter(b'\n', bytes).count() as u64;
+        let end = kind.next_end(bytes, self.max_line_bytes);
+        let (before, record) = bytes[..end].split_at(kind.start(&bytes[..end]));
+        let lines = self.tally.lines + newlines(before);
+        self.tally.lines = lines + 1;
+        self.record(kind, record.strip_suffix(b"\n").unwrap_or(record));
+        let unfinished = *kind != Kind::Elements && !record.ends_with(b"\n");
+        self.tally.lines = lines + newlines(record) + u64::from(unfinished);
         end
     }
 
     /// One record, on the last line counted.
-    fn record<'r>(
-        &mut self,
-        bytes: &'r [u8],
-        parse: impl FnOnce(&'r str, &Layout) -> Result<RawRecord<'r>, Fault>,
-    ) where
-        'a: 'r,
-    {
+    fn record(&mut self, kind: &Kind, bytes: &[u8]) {
         if bytes.len() > self.max_line_bytes {
             return self.too_long();
         }
@@ -300,7 +236,11 @@ impl<'a> Folding<'a> {
         let Ok(text) = std::str::from_utf8(bytes) else {
             return self.fault(Fault::new(ProblemKind::NotUtf8, "not valid UTF-8"));
         };
-        match parse(text, self.layout) {
+        let read = match kind {
+            Kind::Rows(columns) => columns.parse(text),
+            Kind::Lines | Kind::Elements => json::parse(text.trim_ascii(), &self.layout.root),
+        };
+        match read {
             Ok(mut raw) => self.interpret(&mut raw),
             Err(fault) => self.fault(fault),
         }

@@ -34,6 +34,19 @@ impl Kind {
         at
     }
 
+    /// The end of the first record of a block, what sets it apart from the next included.
+    pub fn next_end(&self, block: &[u8], limit: usize) -> usize {
+        let cut = match self {
+            Kind::Lines => return memchr(b'\n', block).map_or(block.len(), |at| at + 1),
+            Kind::Elements => elements::cut,
+            Kind::Rows(_) => csv::cut,
+        };
+        match cut(block, limit, true) {
+            Cut::Record(end) | Cut::Unclosed(end) => end,
+            Cut::Incomplete => block.len(),
+        }
+    }
+
     /// Where the first record begins, after what only separates it from those before.
     pub fn start(&self, bytes: &[u8]) -> usize {
         match self {
