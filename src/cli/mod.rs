@@ -6,6 +6,7 @@ mod build;
 mod check;
 mod export;
 mod init;
+mod operations;
 mod sample;
 mod serve;
 mod site;
@@ -70,7 +71,7 @@ enum Command {
     Build,
     /// Build, serve, watch the logs, rebuild and push
     Serve(serve::Serve),
-    /// Metrics, one wrapper and hour a row, as JSON or CSV
+    /// Metrics, one wrapper and hour a row, or the operations themselves
     Export(export::Arguments),
     /// Realistic sample operations, from a seed
     Sample(sample::Sample),

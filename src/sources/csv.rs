@@ -63,8 +63,10 @@ fn closing_quote(bytes: &[u8], mut at: usize) -> Option<usize> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Columns {
     pub columns: Vec<Column>,
+    names: Vec<String>,
 }
 
+/// What is read of one column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Column {
     Unread,
@@ -98,8 +100,21 @@ impl Columns {
         let mut names = Vec::new();
         // A header that cannot be split has no columns, and every row says so.
         let _ = split(header, |field| names.push(field));
-        let column = |name: &Raw| Column::new(layout.root.get(name.text().unwrap_or_default().trim()));
-        Columns { columns: names.iter().map(column).collect() }
+        let names: Vec<String> =
+            names.iter().map(|name| name.text().unwrap_or_default().trim().to_owned()).collect();
+        let columns = names.iter().map(|name| Column::new(layout.root.get(name))).collect();
+        Columns { columns, names }
+    }
+
+    /// Hands out the names, columns and values of one row, those that are empty left out.
+    pub fn each(&self, row: &str, mut value: impl FnMut(&str, &Column, &str)) {
+        let mut columns = self.names.iter().zip(&self.columns);
+        // A row that cannot be split was refused before.
+        let _ = split(row, |field| {
+            if let (Some((name, column)), Some(text)) = (columns.next(), field.text()) {
+                value(name, column, &text);
+            }
+        });
     }
 
     fn has(&self, field: Field) -> bool {

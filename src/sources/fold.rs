@@ -3,22 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use memchr::memchr_iter;
-
 use crate::model::accumulator::Accumulator;
 use crate::model::operation::{Operation, Record};
-use crate::model::quality::ProblemKind;
 use crate::model::rollup::{Limits, Retention, Rollup};
 use crate::sources::Progress;
 use crate::sources::blocks::{Block, Planned, Queue, What};
-use crate::sources::csv_fast;
 use crate::sources::flights::{Events, Flights};
-use crate::sources::json;
-use crate::sources::json_fast::Scanner;
 use crate::sources::layout::Layout;
 use crate::sources::problems::{Fault, Problems};
 use crate::sources::record::{RawRecord, interpret};
-use crate::sources::records::Kind;
+use crate::sources::records::{Reader, too_long};
 
 /// What records are folded by.
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +92,8 @@ impl<'a> Work<'a> {
                 (block, queue.progress())
             };
             let layout = self.files[block.file].layout;
-            let mut folding = Folding::new(self.rules.max_line_bytes, layout, &mut accumulator);
+            let reader = Reader { layout, max_line_bytes: self.rules.max_line_bytes };
+            let mut folding = Folding::new(reader, &mut accumulator);
             folding.block(&block, &buffer[..block.len]);
             let Folding { tally, events, .. } = folding;
             let records = lock(&self.order).push(block.sequence, Share { file: block.file, tally, events });
@@ -160,97 +155,37 @@ impl Tally {
 
 /// The folding of one block.
 struct Folding<'a> {
-    max_line_bytes: usize,
-    layout: &'a Layout,
+    reader: Reader<'a>,
     accumulator: &'a mut Accumulator,
     tally: Tally,
     events: Events,
 }
 
 impl<'a> Folding<'a> {
-    fn new(max_line_bytes: usize, layout: &'a Layout, accumulator: &'a mut Accumulator) -> Folding<'a> {
-        let (tally, events) = (Tally::default(), Events::default());
-        Folding { max_line_bytes, layout, accumulator, tally, events }
+    fn new(reader: Reader<'a>, accumulator: &'a mut Accumulator) -> Folding<'a> {
+        Folding { reader, accumulator, tally: Tally::default(), events: Events::default() }
     }
 
     fn block(&mut self, block: &Block, bytes: &[u8]) {
-        let What::Records(kind) = &block.what else {
-            self.tally.lines += 1;
-            return self.too_long();
-        };
-        let mut at = 0;
-        // One check for all records; where it fails, each is checked for itself.
-        if let Ok(text) = std::str::from_utf8(bytes) {
-            at = self.usual_records(kind, text);
-        }
-        while at < bytes.len() {
-            at += self.next_record(kind, &bytes[at..]);
-        }
-    }
-
-    /// Reads fast what can be, and returns how far it came.
-    fn usual_records(&mut self, kind: &Kind, text: &str) -> usize {
-        let layout = self.layout;
-        let mut scanner = Scanner::new(&layout.root);
-        let mut at = 0;
-        while at < text.len() {
-            let mut raw = RawRecord::default();
-            let end = match kind {
-                Kind::Lines => scanner.record(text, at, &mut raw),
-                Kind::Rows(columns) => csv_fast::row(columns, text, at, &mut raw),
-                Kind::Elements => None,
-            };
-            match end {
-                Some(end) if end - at <= self.max_line_bytes => {
-                    self.tally.lines += 1;
-                    self.interpret(&mut raw);
-                    at = end + 1;
-                }
-                _ => at += self.next_record(kind, &text.as_bytes()[at..]),
+        let reader = self.reader;
+        self.tally.lines = match &block.what {
+            What::Records(kind) => reader.each(kind, bytes, |place, read| match read {
+                Ok(raw) => self.interpret(place.line, raw),
+                Err(fault) => self.fault(place.line, fault),
+            }),
+            What::TooLong => {
+                self.fault(1, too_long(reader.max_line_bytes));
+                1
             }
-        }
-        at
-    }
-
-    /// The first record of some bytes, whatever it is; returns its length.
-    fn next_record(&mut self, kind: &Kind, bytes: &[u8]) -> usize {
-        let newlines = |bytes: &[u8]| memchr_iter(b'\n', bytes).count() as u64;
-        let end = kind.next_end(bytes, self.max_line_bytes);
-        let (before, record) = bytes[..end].split_at(kind.start(&bytes[..end]));
-        let lines = self.tally.lines + newlines(before);
-        self.tally.lines = lines + 1;
-        self.record(kind, record.strip_suffix(b"\n").unwrap_or(record));
-        let unfinished = *kind != Kind::Elements && !record.ends_with(b"\n");
-        self.tally.lines = lines + newlines(record) + u64::from(unfinished);
-        end
-    }
-
-    /// One record, on the last line counted.
-    fn record(&mut self, kind: &Kind, bytes: &[u8]) {
-        if bytes.len() > self.max_line_bytes {
-            return self.too_long();
-        }
-        if bytes.trim_ascii().is_empty() {
-            return;
-        }
-        let Ok(text) = std::str::from_utf8(bytes) else {
-            return self.fault(Fault::new(ProblemKind::NotUtf8, "not valid UTF-8"));
         };
-        let read = match kind {
-            Kind::Rows(columns) => columns.parse(text),
-            Kind::Lines | Kind::Elements => json::parse(text.trim_ascii(), &self.layout.root),
-        };
-        match read {
-            Ok(mut raw) => self.interpret(&mut raw),
-            Err(fault) => self.fault(fault),
-        }
     }
 
-    fn interpret<'r>(&mut self, raw: &mut RawRecord<'r>)
+    #[inline(always)]
+    fn interpret<'r>(&mut self, line: u64, raw: &mut RawRecord<'r>)
     where
         'a: 'r,
     {
-        let layout: &'a Layout = self.layout;
+        let layout: &'a Layout = self.reader.layout;
         layout.fill_defaults(raw);
         let read = interpret(raw);
         // The usual case leaves the operation where it is: it is too large to be moved two million times.
@@ -263,7 +198,7 @@ impl<'a> Folding<'a> {
                 self.tally.started += 1;
                 self.events.start(started);
             }
-            Err(fault) => self.fault(fault),
+            Err(fault) => self.fault(line, fault),
         }
     }
 
@@ -276,14 +211,9 @@ impl<'a> Folding<'a> {
         self.accumulator.add(operation);
     }
 
-    fn too_long(&mut self) {
-        let limit = self.max_line_bytes;
-        let reason = format!("longer than {limit} bytes; raise `max_line_bytes` if that is intended");
-        self.fault(Fault::new(ProblemKind::TooLong, reason));
-    }
-
-    fn fault(&mut self, fault: Fault) {
+    #[cold]
+    fn fault(&mut self, line: u64, fault: Fault) {
         self.tally.skipped += 1;
-        self.tally.problems.add(self.tally.lines, fault);
+        self.tally.problems.add(line, fault);
     }
 }

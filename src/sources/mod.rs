@@ -4,10 +4,10 @@
 //! [`resume`] opens one at the place from which it is new, [`blocks`] cuts what is new into blocks of whole
 //! records, and [`fold`] turns these into buckets on all threads. What a record means is said once, in
 //! [`record`], whatever format it is written in. Nothing here fails: what cannot be read is data, shown on
-//! the data-quality page.
+//! the data-quality page. [`operations`] hands out the records themselves.
 //!
 //! To add a format: a variant of [`settings::Format`] and of [`records::Kind`], how it is cut into records
-//! there, and a file that turns one record into a [`record::RawRecord`].
+//! and read there, and a file that turns one record into a [`record::RawRecord`].
 
 pub mod blocks;
 pub mod content;
@@ -22,6 +22,7 @@ pub mod json_fast;
 pub mod layout;
 pub mod ledger;
 pub mod number;
+pub mod operations;
 pub mod problems;
 pub mod record;
 pub mod records;
@@ -29,6 +30,7 @@ pub mod resume;
 pub mod scan;
 pub mod settings;
 pub mod states;
+pub mod strip;
 pub mod timestamp;
 pub mod words;
 

@@ -453,7 +453,8 @@ fn cleaned(text: Cow<str>) -> Cow<str> {
     Cow::Owned(format!("{start}{}", &hash(clean.as_bytes())[..8]))
 }
 
-fn native_name(field: Field) -> &'static str {
+/// The name of a field in native records.
+pub fn native_name(field: Field) -> &'static str {
     FIELDS.iter().find(|entry| entry.1 == field).map_or("", |entry| entry.0)
 }
 

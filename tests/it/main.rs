@@ -3,6 +3,7 @@
 mod browser;
 mod cli;
 mod crash;
+mod export;
 mod golden;
 mod limits;
 mod logrotate;
