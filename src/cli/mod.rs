@@ -6,6 +6,7 @@ mod build;
 mod check;
 mod export;
 mod init;
+mod operations;
 mod sample;
 mod serve;
 mod site;
@@ -73,7 +74,7 @@ enum Command {
     Serve(serve::Serve),
     /// Build, and keep this snapshot in the archive
     Snapshot(snapshot::Snapshot),
-    /// Metrics, one wrapper and hour a row, as JSON or CSV
+    /// Metrics, one wrapper and hour a row, or the operations themselves
     Export(export::Arguments),
     /// Realistic sample operations, from a seed
     Sample(sample::Sample),
