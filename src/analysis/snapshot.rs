@@ -73,6 +73,8 @@ pub struct Range {
     pub window: Window,
     pub step_minutes: i64,
     pub points: Vec<(i64, Figures)>,
+    /// All points together.
+    pub total: Figures,
 }
 
 /// One kind of error over the breakdown's hours.
@@ -190,8 +192,9 @@ pub fn range(facts: &Facts, wrapper: &WrapperFacts, hours: u32) -> Range {
     let credit = facts.settings.health.fallback_credit;
     let cells = window.cells(&wrapper.history, step_minutes);
     let points = cells.iter().map(|(at, bucket)| (*at, Figures::of(bucket, credit))).collect();
+    let total = Figures::of(&merged(&cells), credit);
     let label = RANGES.iter().find(|range| range.1 == hours).map_or("", |range| range.0);
-    Range { label, hours, window, step_minutes, points }
+    Range { label, hours, window, step_minutes, points, total }
 }
 
 fn report(facts: &Facts, wrapper: &WrapperFacts, window: Window) -> WrapperReport {
@@ -246,7 +249,8 @@ fn breakdown_hours(moment_ms: i64) -> std::ops::Range<i64> {
     to - i64::from(BREAKDOWN_HOURS)..to
 }
 
-fn error_kinds(facts: &Facts, wrapper: &WrapperFacts) -> Vec<ErrorKind> {
+/// A wrapper's failures over the breakdown's hours, the most frequent first.
+pub fn error_kinds(facts: &Facts, wrapper: &WrapperFacts) -> Vec<ErrorKind> {
     let hours = breakdown_hours(facts.moment_ms);
     let mut kinds: BTreeMap<&str, ErrorKind> = BTreeMap::new();
     for (_, notes) in slice(&wrapper.history.notes, hours.start.div_euclid(24), hours.end.div_euclid(24) + 1)

@@ -12,16 +12,17 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("analysis", &["model"]),
     ("report", &["model", "analysis"]),
     ("publish", &["model", "report"]),
+    ("archive", &["model", "analysis", "report", "publish"]),
     ("sample", &["model"]),
     ("pipeline", &["model", "sources", "store", "analysis", "report", "publish"]),
     ("access", &[]),
     ("serve", &["model", "access", "analysis", "report", "publish", "pipeline"]),
-    ("config", &["sources", "store", "analysis", "report", "serve"]),
+    ("config", &["sources", "store", "analysis", "report", "publish", "archive", "serve"]),
     (
         "cli",
         &[
-            "model", "sources", "store", "analysis", "report", "publish", "sample", "pipeline", "access",
-            "serve", "config",
+            "model", "sources", "store", "analysis", "report", "publish", "archive", "sample", "pipeline",
+            "access", "serve", "config",
         ],
     ),
 ];
@@ -54,7 +55,7 @@ fn sources() -> BTreeMap<String, String> {
     files.into_iter().map(named).collect()
 }
 
-/// `src/store/mod.rs` and `src/pipeline.rs` → `store` and `pipeline`.
+/// `src/store/mod.rs` and `src/pipeline/mod.rs` → `store` and `pipeline`.
 fn room(path: &str) -> Option<&str> {
     let inside = path.strip_prefix("src/")?;
     let room = inside.split('/').next()?.trim_end_matches(".rs");
