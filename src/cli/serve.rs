@@ -1,5 +1,6 @@
 //! `dash serve`: build, serve, watch, rebuild, push.
 
+use std::fs;
 use std::io::{BufWriter, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use crate::model::time::DAY_MS;
 use crate::pipeline;
 use crate::sample::Generator;
 use crate::serve::{Daemon, Rebuild, ServeSettings, address, bind, serve};
+use crate::sources::inbox;
 
 #[derive(Debug, Args)]
 pub struct Serve {
@@ -47,7 +49,7 @@ pub fn run(arguments: &Serve, common: &Common, talk: &Talk) -> Result<()> {
     if arguments.sample && !common.config.exists() && common.config.file_name() == Some(FILE.as_ref()) {
         init::create(common.config.parent().unwrap_or(Path::new(".")))?;
     }
-    let site = Site::open(common)?;
+    let site = with_inbox(Site::open(common)?, common, arguments)?;
     let mut settings = site.config.serve.clone();
     if let Some(bind) = arguments.bind {
         settings.bind = bind;
@@ -69,6 +71,16 @@ pub fn run(arguments: &Serve, common: &Common, talk: &Talk) -> Result<()> {
         Daemon { root, output, settings, rebuild: Some(rebuild(site.config.serve, common.clone())), watch }
     };
     runtime.block_on(serve(listener, daemon, stopped()))
+}
+
+/// The site with its folder for reports: there from the beginning, since a folder made later is not watched.
+fn with_inbox(site: Site, common: &Common, arguments: &Serve) -> Result<Site> {
+    let inbox = site.config.root.join(inbox::FOLDER);
+    if arguments.no_build || inbox.exists() {
+        return Ok(site);
+    }
+    fs::create_dir(&inbox).with_context(|| format!("making `{}`", inbox.display()))?;
+    Site::open(common)
 }
 
 /// Builds with the settings as they are at the time: someone may edit them, and whatever else builds the site

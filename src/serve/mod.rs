@@ -17,11 +17,13 @@ pub mod conditions;
 pub mod files;
 pub mod gate;
 pub mod hub;
+pub mod inbox;
 pub mod keeper;
 pub mod limits;
 pub mod live;
 pub mod metrics;
 pub mod openapi;
+pub mod operations;
 pub mod prepared;
 pub mod routes;
 pub mod sign_in;
@@ -44,6 +46,7 @@ use tokio::time::timeout;
 use crate::serve::accept::{Room, Server, accept, listen};
 use crate::serve::client::Network;
 use crate::serve::gate::Gate;
+use crate::serve::inbox::Inbox;
 use crate::serve::keeper::Keeper;
 use crate::serve::routes::{Shared, routes};
 use crate::serve::state::Current;
@@ -52,6 +55,9 @@ use crate::serve::watch::Loop;
 
 /// How long clients have to leave when the daemon stops.
 const GOODBYE: Duration = Duration::from_secs(4);
+
+/// Large reports that are read at a time.
+const LARGE_BODIES: usize = 4;
 
 /// `[serve]` of `dash.toml`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -210,6 +216,8 @@ pub async fn serve(listener: TcpListener, daemon: Daemon, shutdown: impl Future<
         base_path: settings.base_path.as_str().into(),
         cors: settings.cors.as_slice().into(),
         keeper: Arc::clone(&keeper),
+        inbox: Inbox::open(&root)?,
+        large_bodies: Arc::new(Semaphore::new(LARGE_BODIES)),
     };
 
     let (folder, ends) = (output.clone(), stopped.clone());

@@ -4,6 +4,7 @@ mod archive;
 mod browser;
 mod cli;
 mod crash;
+mod daemon;
 mod export;
 mod golden;
 mod limits;

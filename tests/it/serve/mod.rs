@@ -5,6 +5,7 @@ mod api;
 mod connections;
 mod files;
 mod live;
+mod operations;
 mod reference;
 mod site;
 
