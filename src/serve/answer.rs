@@ -16,6 +16,7 @@ use warp::http::{Method, StatusCode};
 use warp::reply::{Reply, Response};
 
 use crate::model::time::rfc3339;
+use crate::report::policy::POLICY;
 use crate::serve::state::Current;
 
 /// Smaller bodies are not worth compressing: they fit into one packet.
@@ -27,16 +28,11 @@ pub const TEXT: &str = "text/plain; charset=utf-8";
 /// No request needs a body at all.
 const MAX_BODY_BYTES: u64 = 64 << 10;
 
-/// Every response carries these. Plotly writes styles into the page, hence `unsafe-inline` for styles alone.
+/// Every response carries these.
 const SECURITY: [(&str, &str); 3] = [
     ("x-content-type-options", "nosniff"),
     ("referrer-policy", "same-origin"),
-    (
-        "content-security-policy",
-        "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
-         img-src 'self' data: blob:; connect-src 'self' ws: wss:; frame-ancestors 'self'; \
-         base-uri 'self'; form-action 'self'",
-    ),
+    ("content-security-policy", POLICY),
 ];
 
 /// One request, and the snapshot that answers it from beginning to end.
