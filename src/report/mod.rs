@@ -13,6 +13,7 @@ pub mod policy;
 pub mod pages;
 pub mod dataset;
 pub mod datasets;
+pub mod summary;
 pub mod export;
 
 use std::collections::BTreeMap;

@@ -1,4 +1,5 @@
-//! What a page may do: the content-security-policy that every page carries, and that a server may send too.
+//! What a page may do: the content-security-policy that each page carries. A server may send the same for the
+//! pages of the site.
 
 /// Nothing but the site's own files, no script in a page, and no style in a page either.
 ///
@@ -10,6 +11,13 @@ pub const POLICY: &str = "default-src 'none'; script-src 'self'; \
     style-src 'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='; font-src data:; \
     img-src 'self' data: blob:; connect-src 'self' ws: wss:; manifest-src 'self'; worker-src 'self'; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
+
+/// For a page that has all that it needs written into it, and asks nobody for anything.
+pub const SELF_CONTAINED: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
+    font-src data:; img-src data: blob:; base-uri 'none'; form-action 'none'";
+
+/// How the line of a page begins that states its policy; templates and this file agree on it.
+pub const STATED: &str = "<meta http-equiv=\"Content-Security-Policy\"";
 
 /// The policy as a page can state it: who may frame it, only a server can say.
 pub fn in_page() -> &'static str {
