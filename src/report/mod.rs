@@ -111,6 +111,14 @@ impl Theme {
         format!("{:x}", hasher.finalize())
     }
 
+    /// A page besides those of [`render`]: for rooms that have something of their own to show.
+    ///
+    /// # Errors
+    /// If the template fails, with its name and the place in it.
+    pub fn page_of(&self, template: &str, place: &Place, view: Context) -> Result<String> {
+        self.page(template, &frame(place.settings, place.root, place.section), view)
+    }
+
     fn page(&self, template: &str, frame: &Frame, view: Context) -> Result<String> {
         let mut context = Context::from_serialize(frame).context("describing the site to its templates")?;
         context.extend(view);
@@ -152,6 +160,16 @@ fn hashed_path(name: &str, bytes: &[u8]) -> String {
     format!("assets/{stem}.{}.{extension}", &hash[..8])
 }
 
+/// Where a page is.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Leads from the page to the site's folder: `./` or `../`.
+    pub root: &'a str,
+    /// Which entry of the navigation is the page's.
+    pub section: &'a str,
+    pub settings: &'a SiteSettings,
+}
+
 /// What every page is told.
 #[derive(Clone, Copy, Debug, Serialize)]
 struct Frame<'a> {
@@ -165,19 +183,23 @@ struct Frame<'a> {
     version: &'a str,
 }
 
-/// The whole site: pages, assets, and the mark that says whether a daemon answers.
-///
-/// # Errors
-/// If a template fails, with the template's name and the place in it.
-pub fn render(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Result<Site> {
-    let frame = |root, section| Frame {
+fn frame<'a>(settings: &'a SiteSettings, root: &'a str, section: &'a str) -> Frame<'a> {
+    Frame {
         root,
         section,
         site_title: &settings.title,
         currency: &settings.currency,
         refresh_seconds: settings.refresh_seconds,
         version: env!("CARGO_PKG_VERSION"),
-    };
+    }
+}
+
+/// The whole site: pages, assets, and the mark that says whether a daemon answers.
+///
+/// # Errors
+/// If a template fails, with the template's name and the place in it.
+pub fn render(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Result<Site> {
+    let frame = |root, section| frame(settings, root, section);
     let mut site = Site::default();
     let overview = pages::overview::view(snapshot)?;
     site.add("index.html", theme.page("overview.html", &frame("./", "overview"), overview)?)?;
