@@ -7,6 +7,7 @@ mod check;
 mod export;
 mod init;
 mod operations;
+mod prune;
 mod sample;
 mod serve;
 mod site;
@@ -14,6 +15,7 @@ mod snapshot;
 mod talk;
 mod token;
 mod user;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -76,6 +78,10 @@ enum Command {
     Serve(serve::Serve),
     /// Build, and keep this snapshot in the archive
     Snapshot(snapshot::Snapshot),
+    /// Check that kept snapshots are what they were
+    Verify(verify::Verify),
+    /// Remove kept snapshots that have outlived their time
+    Prune(prune::Prune),
     /// Metrics, one wrapper and hour a row, or the operations themselves
     Export(export::Arguments),
     /// Realistic sample operations, from a seed
@@ -113,6 +119,8 @@ fn run(cli: &Cli, talk: &Talk) -> Result<()> {
         Command::Build => build::run(&cli.common, talk),
         Command::Serve(serve) => serve::run(serve, &cli.common, talk),
         Command::Snapshot(snapshot) => snapshot::run(snapshot, &cli.common, talk),
+        Command::Verify(verify) => verify::run(verify, &cli.common, talk),
+        Command::Prune(prune) => prune::run(prune, &cli.common, talk),
         Command::Export(export) => export::run(export, &cli.common, talk),
         Command::Sample(sample) => sample::run(sample, &cli.common),
         Command::Check => check::run(&cli.common, talk),

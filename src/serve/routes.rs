@@ -34,8 +34,6 @@ pub struct Shared {
     pub reference: Arc<Files>,
     /// Where the site lies below the root of the host.
     pub base_path: Arc<str>,
-    /// Origins of other sites whose pages may ask, too.
-    pub cors: Arc<[String]>,
     pub keeper: Arc<Keeper>,
     /// Where reports are written, and room for large ones while they are read.
     pub inbox: Inbox,

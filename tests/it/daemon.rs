@@ -132,3 +132,33 @@ fn a_terminated_daemon_ends_at_once_and_well() {
     let ended = until("the end", || daemon.child.try_wait().expect("it can be asked"));
     assert!(ended.success() && begun.elapsed() < Duration::from_secs(5), "{ended} {:?}", begun.elapsed());
 }
+
+#[test]
+fn settings_apply_as_they_are_edited_and_bad_ones_do_not() {
+    let daemon = Daemon::start(Folder::new(), "");
+    let asks = |host: &str| {
+        let head = format!("GET /about.html HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        exchange(&daemon.address, head.as_bytes()).0
+    };
+    assert_eq!(asks("dash.example"), 421);
+    daemon.folder.write("dash.toml", "[serve]\nhosts = ['dash.example']\n");
+    until("the host", || (asks("dash.example") != 421).then_some(()));
+    daemon.folder.write("dash.toml", "[serve]\nhosts = ['a b']\n");
+    until("the refusal", || daemon.folder.read("log").contains("is not a name alone").then_some(()));
+    assert_ne!(asks("dash.example"), 421, "what was wrong has changed nothing");
+}
+
+#[test]
+fn a_hangup_has_the_site_built_now() {
+    let daemon = Daemon::start(Folder::new(), "");
+    let builds = || {
+        let metrics = daemon.get("/metrics").1;
+        let line = metrics.lines().find_map(|line| line.strip_prefix("dash_builds_total{result=\"ok\"} "));
+        line.and_then(|count| count.parse::<u32>().ok()).expect("a count")
+    };
+    // One build comes by itself, soon after the start.
+    until("the first", || (builds() >= 1).then_some(()));
+    let before = builds();
+    daemon.signal("HUP");
+    until("the next", || (builds() > before).then_some(()));
+}
