@@ -7,7 +7,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 /// Kept in SQLite's `user_version`.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const TABLES: &str = "
     -- A wrapper by name; its slug names its page for ever.
@@ -73,6 +73,10 @@ pub fn open(path: &Path) -> Result<Connection> {
             transaction.pragma_update(None, "user_version", VERSION)?;
             transaction.commit()?;
         }
+        older if older < VERSION => bail!(
+            "it has version {older}, this dash knows {VERSION}; move it away, and the logs that remain are read \
+             again"
+        ),
         newer => bail!("it has version {newer}, this dash knows {VERSION}; use the dash that wrote it"),
     }
     Ok(connection)

@@ -54,7 +54,7 @@ fn sources() -> BTreeMap<String, String> {
     files.into_iter().map(named).collect()
 }
 
-/// `src/store/mod.rs` and `src/pipeline.rs` → `store` and `pipeline`.
+/// `src/store/mod.rs` and `src/pipeline/mod.rs` → `store` and `pipeline`.
 fn room(path: &str) -> Option<&str> {
     let inside = path.strip_prefix("src/")?;
     let room = inside.split('/').next()?.trim_end_matches(".rs");
