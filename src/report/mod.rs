@@ -8,6 +8,8 @@ pub mod site;
 pub mod format;
 pub mod filters;
 pub mod charts;
+pub mod spark;
+pub mod policy;
 pub mod pages;
 pub mod dataset;
 pub mod datasets;
@@ -22,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tera::{Context, Error, Kwargs, State, Tera, TeraResult, Value};
 
+use crate::analysis::health::Status;
 use crate::analysis::snapshot::Snapshot;
 use crate::model::parallel;
 use crate::report::site::Site;
@@ -182,20 +185,30 @@ struct Frame<'a> {
     root: &'a str,
     /// Which entry of the navigation is the page's.
     section: &'a str,
+    /// What the page's icon shows.
+    status: Status,
+    /// How many wrappers of the page have a score and are not Healthy: what its title begins with.
+    troubled: usize,
     site_title: &'a str,
     currency: &'a str,
     refresh_seconds: u32,
     version: &'a str,
+    /// See [`policy`].
+    policy: &'a str,
 }
 
+/// For a page that is not about one moment.
 fn frame<'a>(settings: &'a SiteSettings, root: &'a str, section: &'a str) -> Frame<'a> {
     Frame {
         root,
         section,
+        status: Status::NoData,
+        troubled: 0,
         site_title: &settings.title,
         currency: &settings.currency,
         refresh_seconds: settings.refresh_seconds,
         version: env!("CARGO_PKG_VERSION"),
+        policy: policy::in_page(),
     }
 }
 
@@ -204,7 +217,11 @@ fn frame<'a>(settings: &'a SiteSettings, root: &'a str, section: &'a str) -> Fra
 /// # Errors
 /// If a template fails, with the template's name and the place in it.
 pub fn render(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Result<Site> {
-    let frame = |root, section| frame(settings, root, section);
+    let frame = |root, section| Frame {
+        status: snapshot.system.status,
+        troubled: snapshot.system.unhealthy_wrappers,
+        ..frame(settings, root, section)
+    };
     let mut site = Site::default();
     let overview = pages::overview::view(snapshot)?;
     site.add("index.html", theme.page("overview.html", &frame("./", "overview"), overview)?)?;
@@ -235,8 +252,10 @@ pub fn render(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Re
 /// A wrapper's own page; `None` where it stands as it is.
 fn wrapper_page(snapshot: &Snapshot, at: usize, theme: &Theme, frame: &Frame) -> Result<Option<String>> {
     let Some(detail) = &snapshot.wrappers[at].detail else { return Ok(None) };
+    let status = snapshot.wrappers[at].summary.health.status;
+    let frame = Frame { status, troubled: usize::from(status < Status::Healthy), ..*frame };
     let view = pages::wrapper::view(snapshot, at, detail)?;
-    theme.page("wrapper.html", frame, view).map(Some)
+    theme.page("wrapper.html", &frame, view).map(Some)
 }
 
 #[cfg(test)]
