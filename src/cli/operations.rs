@@ -66,7 +66,7 @@ fn csv(selection: &Selection, out: &mut dyn Write) -> io::Result<Handed> {
 fn cells(object: &str, source: &SourceSettings, names: &[&str]) -> io::Result<Vec<String>> {
     let cell = |value: Option<&str>| match value {
         None | Some("null") => String::new(),
-        Some(text) if text.starts_with('"') => inert(unescape(text)),
+        Some(text) if text.starts_with('"') => inert(&unescape(text)).into_owned(),
         Some(number) => number.to_owned(),
     };
     Ok(values(object, source, names)?.into_iter().map(cell).collect())

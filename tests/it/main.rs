@@ -1,5 +1,6 @@
 //! Everything that is tested at a boundary: one crate, one module a topic.
 
+mod archive;
 mod browser;
 mod cli;
 mod crash;

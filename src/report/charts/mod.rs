@@ -149,7 +149,9 @@ mod tests {
             (minute * MINUTE_MS, Figures::of(&bucket, 1.0))
         };
         let window = Window { from: 0, to: 60 };
-        Range { label: "1H", hours: 1, window, step_minutes, points: starts.iter().map(point).collect() }
+        let points = starts.iter().map(point).collect();
+        let total = Figures::of(&Bucket::default(), 1.0);
+        Range { label: "1H", hours: 1, window, step_minutes, points, total }
     }
 
     #[test]
