@@ -11,4 +11,5 @@ pub mod facts;
 pub mod figures;
 pub mod health;
 pub mod snapshot;
+pub mod trend;
 pub mod window;

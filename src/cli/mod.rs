@@ -7,11 +7,13 @@ mod check;
 mod export;
 mod init;
 mod operations;
+mod prune;
 mod sample;
 mod serve;
 mod site;
 mod snapshot;
 mod talk;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -74,6 +76,10 @@ enum Command {
     Serve(serve::Serve),
     /// Build, and keep this snapshot in the archive
     Snapshot(snapshot::Snapshot),
+    /// Check that kept snapshots are what they were
+    Verify(verify::Verify),
+    /// Remove kept snapshots that have outlived their time
+    Prune(prune::Prune),
     /// Metrics, one wrapper and hour a row, or the operations themselves
     Export(export::Arguments),
     /// Realistic sample operations, from a seed
@@ -105,6 +111,8 @@ fn run(cli: &Cli, talk: &Talk) -> Result<()> {
         Command::Build => build::run(&cli.common, talk),
         Command::Serve(serve) => serve::run(serve, &cli.common, talk),
         Command::Snapshot(snapshot) => snapshot::run(snapshot, &cli.common, talk),
+        Command::Verify(verify) => verify::run(verify, &cli.common, talk),
+        Command::Prune(prune) => prune::run(prune, &cli.common, talk),
         Command::Export(export) => export::run(export, &cli.common, talk),
         Command::Sample(sample) => sample::run(sample, &cli.common),
         Command::Check => check::run(&cli.common, talk),

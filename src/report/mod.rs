@@ -8,6 +8,8 @@ pub mod site;
 pub mod format;
 pub mod filters;
 pub mod charts;
+pub mod spark;
+pub mod policy;
 pub mod pages;
 pub mod dataset;
 pub mod datasets;
@@ -22,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tera::{Context, Error, Kwargs, State, Tera, TeraResult, Value};
 
+use crate::analysis::health::Status;
 use crate::analysis::snapshot::Snapshot;
 use crate::model::parallel;
 use crate::report::site::Site;
@@ -111,6 +114,14 @@ impl Theme {
         format!("{:x}", hasher.finalize())
     }
 
+    /// A page besides those of [`render`]: for rooms that have something of their own to show.
+    ///
+    /// # Errors
+    /// If the template fails, with its name and the place in it.
+    pub fn page_of(&self, template: &str, place: &Place, view: Context) -> Result<String> {
+        self.page(template, &frame(place.settings, place.root, place.section), view)
+    }
+
     fn page(&self, template: &str, frame: &Frame, view: Context) -> Result<String> {
         let mut context = Context::from_serialize(frame).context("describing the site to its templates")?;
         context.extend(view);
@@ -152,6 +163,16 @@ fn hashed_path(name: &str, bytes: &[u8]) -> String {
     format!("assets/{stem}.{}.{extension}", &hash[..8])
 }
 
+/// Where a page is.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Leads from the page to the site's folder: `./` or `../`.
+    pub root: &'a str,
+    /// Which entry of the navigation is the page's.
+    pub section: &'a str,
+    pub settings: &'a SiteSettings,
+}
+
 /// What every page is told.
 #[derive(Clone, Copy, Debug, Serialize)]
 struct Frame<'a> {
@@ -159,10 +180,31 @@ struct Frame<'a> {
     root: &'a str,
     /// Which entry of the navigation is the page's.
     section: &'a str,
+    /// What the page's icon shows.
+    status: Status,
+    /// How many wrappers of the page have a score and are not Healthy: what its title begins with.
+    troubled: usize,
     site_title: &'a str,
     currency: &'a str,
     refresh_seconds: u32,
     version: &'a str,
+    /// See [`policy`].
+    policy: &'a str,
+}
+
+/// For a page that is not about one moment.
+fn frame<'a>(settings: &'a SiteSettings, root: &'a str, section: &'a str) -> Frame<'a> {
+    Frame {
+        root,
+        section,
+        status: Status::NoData,
+        troubled: 0,
+        site_title: &settings.title,
+        currency: &settings.currency,
+        refresh_seconds: settings.refresh_seconds,
+        version: env!("CARGO_PKG_VERSION"),
+        policy: policy::in_page(),
+    }
 }
 
 /// The whole site: pages, assets, and the mark that says whether a daemon answers.
@@ -171,12 +213,9 @@ struct Frame<'a> {
 /// If a template fails, with the template's name and the place in it.
 pub fn render(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Result<Site> {
     let frame = |root, section| Frame {
-        root,
-        section,
-        site_title: &settings.title,
-        currency: &settings.currency,
-        refresh_seconds: settings.refresh_seconds,
-        version: env!("CARGO_PKG_VERSION"),
+        status: snapshot.system.status,
+        troubled: snapshot.system.unhealthy_wrappers,
+        ..frame(settings, root, section)
     };
     let mut site = Site::default();
     let overview = pages::overview::view(snapshot)?;
@@ -208,8 +247,10 @@ pub fn render(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Re
 /// A wrapper's own page; `None` where it stands as it is.
 fn wrapper_page(snapshot: &Snapshot, at: usize, theme: &Theme, frame: &Frame) -> Result<Option<String>> {
     let Some(detail) = &snapshot.wrappers[at].detail else { return Ok(None) };
+    let status = snapshot.wrappers[at].summary.health.status;
+    let frame = Frame { status, troubled: usize::from(status < Status::Healthy), ..*frame };
     let view = pages::wrapper::view(snapshot, at, detail)?;
-    theme.page("wrapper.html", frame, view).map(Some)
+    theme.page("wrapper.html", &frame, view).map(Some)
 }
 
 #[cfg(test)]

@@ -19,14 +19,15 @@ pub const TEXT: &str = "text/plain; charset=utf-8";
 /// No request needs a body at all.
 const MAX_BODY_BYTES: u64 = 64 << 10;
 
-/// Every response carries these. Plotly writes styles into the page, hence `unsafe-inline` for styles alone.
+/// Every response carries these. Pages state a stricter policy themselves (`report/policy.rs`); styles may be
+/// in a page for those that were made to stand alone.
 const SECURITY: [(&str, &str); 3] = [
     ("x-content-type-options", "nosniff"),
     ("referrer-policy", "same-origin"),
     (
         "content-security-policy",
         "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
-         img-src 'self' data: blob:; connect-src 'self' ws: wss:; frame-ancestors 'self'; \
+         font-src 'self' data:; img-src 'self' data: blob:; connect-src 'self' ws: wss:; frame-ancestors 'self'; \
          base-uri 'self'; form-action 'self'",
     ),
 ];

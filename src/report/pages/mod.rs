@@ -11,6 +11,7 @@ use crate::model::rollup::InFlight;
 use crate::report::charts::Figure;
 
 pub mod activity;
+pub mod change;
 pub mod overview;
 pub mod quality;
 pub mod wrapper;
