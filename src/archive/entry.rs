@@ -35,6 +35,8 @@ pub struct Entry {
     pub started_at: String,
     /// When it was due, by `[archive]` `every`.
     pub scheduled_at: Option<String>,
+    /// The time from one such to the next, in milliseconds.
+    pub every_ms: Option<i64>,
     /// How many runs were due since the entry before and did not happen, and when the first of them was.
     pub missed: u64,
     pub missed_since: Option<String>,

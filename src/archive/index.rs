@@ -25,6 +25,8 @@ pub struct Row {
     pub generated_at: String,
     pub started_at: String,
     pub scheduled_at: Option<String>,
+    /// The time from one such to the next, in milliseconds.
+    pub every_ms: Option<i64>,
     pub missed: u64,
     pub missed_since: Option<String>,
     pub last_data: Option<String>,
@@ -50,6 +52,7 @@ impl Row {
             generated_at: entry.generated_at.clone(),
             started_at: entry.started_at.clone(),
             scheduled_at: entry.scheduled_at.clone(),
+            every_ms: entry.every_ms,
             missed: entry.missed,
             missed_since: entry.missed_since.clone(),
             last_data: entry.last_data.clone(),

@@ -180,6 +180,7 @@ fn about(manifest: &Manifest, published: &Files, occasion: &Occasion) -> Result<
         generated_at: manifest.generated_at.clone(),
         started_at: rfc3339(occasion.started_ms),
         scheduled_at: None,
+        every_ms: occasion.every.map(|every| every.ms),
         missed: 0,
         missed_since: None,
         previous: None,

@@ -6,11 +6,16 @@ mod build;
 mod check;
 mod export;
 mod init;
+mod operations;
+mod prune;
 mod sample;
 mod serve;
 mod site;
 mod snapshot;
 mod talk;
+mod token;
+mod user;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -73,12 +78,22 @@ enum Command {
     Serve(serve::Serve),
     /// Build, and keep this snapshot in the archive
     Snapshot(snapshot::Snapshot),
-    /// Metrics, one wrapper and hour a row, as JSON or CSV
+    /// Check that kept snapshots are what they were
+    Verify(verify::Verify),
+    /// Remove kept snapshots that have outlived their time
+    Prune(prune::Prune),
+    /// Metrics, one wrapper and hour a row, or the operations themselves
     Export(export::Arguments),
     /// Realistic sample operations, from a seed
     Sample(sample::Sample),
     /// Check the settings, the theme and the sources, without writing anything
     Check,
+    /// Who may sign in to the daemon
+    #[command(subcommand)]
+    User(user::User),
+    /// Keys with which scripts may ask the daemon
+    #[command(subcommand)]
+    Token(token::Token),
 }
 
 /// The program: parses the command line, runs the command, prints an error once with its chain.
@@ -104,9 +119,13 @@ fn run(cli: &Cli, talk: &Talk) -> Result<()> {
         Command::Build => build::run(&cli.common, talk),
         Command::Serve(serve) => serve::run(serve, &cli.common, talk),
         Command::Snapshot(snapshot) => snapshot::run(snapshot, &cli.common, talk),
+        Command::Verify(verify) => verify::run(verify, &cli.common, talk),
+        Command::Prune(prune) => prune::run(prune, &cli.common, talk),
         Command::Export(export) => export::run(export, &cli.common, talk),
         Command::Sample(sample) => sample::run(sample, &cli.common),
         Command::Check => check::run(&cli.common, talk),
+        Command::User(user) => user::run(user, &cli.common, talk),
+        Command::Token(token) => token::run(token, &cli.common, talk),
     }
 }
 

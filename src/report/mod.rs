@@ -114,6 +114,14 @@ impl Theme {
         format!("{:x}", hasher.finalize())
     }
 
+    /// A page besides those of [`render`]: for rooms that have something of their own to show.
+    ///
+    /// # Errors
+    /// If the template fails, with its name and the place in it.
+    pub fn page_of(&self, template: &str, place: &Place, view: Context) -> Result<String> {
+        self.page(template, &frame(place.settings, place.root, place.section), view)
+    }
+
     fn page(&self, template: &str, frame: &Frame, view: Context) -> Result<String> {
         let mut context = Context::from_serialize(frame).context("describing the site to its templates")?;
         context.extend(view);
@@ -155,6 +163,16 @@ fn hashed_path(name: &str, bytes: &[u8]) -> String {
     format!("assets/{stem}.{}.{extension}", &hash[..8])
 }
 
+/// Where a page is.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Leads from the page to the site's folder: `./` or `../`.
+    pub root: &'a str,
+    /// Which entry of the navigation is the page's.
+    pub section: &'a str,
+    pub settings: &'a SiteSettings,
+}
+
 /// What every page is told.
 #[derive(Clone, Copy, Debug, Serialize)]
 struct Frame<'a> {
@@ -174,21 +192,30 @@ struct Frame<'a> {
     policy: &'a str,
 }
 
+/// For a page that is not about one moment.
+fn frame<'a>(settings: &'a SiteSettings, root: &'a str, section: &'a str) -> Frame<'a> {
+    Frame {
+        root,
+        section,
+        status: Status::NoData,
+        troubled: 0,
+        site_title: &settings.title,
+        currency: &settings.currency,
+        refresh_seconds: settings.refresh_seconds,
+        version: env!("CARGO_PKG_VERSION"),
+        policy: policy::in_page(),
+    }
+}
+
 /// The whole site: pages, assets, and the mark that says whether a daemon answers.
 ///
 /// # Errors
 /// If a template fails, with the template's name and the place in it.
 pub fn render(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Result<Site> {
     let frame = |root, section| Frame {
-        root,
-        section,
         status: snapshot.system.status,
         troubled: snapshot.system.unhealthy_wrappers,
-        site_title: &settings.title,
-        currency: &settings.currency,
-        refresh_seconds: settings.refresh_seconds,
-        version: env!("CARGO_PKG_VERSION"),
-        policy: policy::in_page(),
+        ..frame(settings, root, section)
     };
     let mut site = Site::default();
     let overview = pages::overview::view(snapshot)?;

@@ -1,9 +1,11 @@
 //! Everything that is tested at a boundary: one crate, one module a topic.
 
 mod archive;
+mod archive_verify;
 mod browser;
 mod cli;
 mod crash;
+mod export;
 mod golden;
 mod limits;
 mod logrotate;
@@ -13,5 +15,6 @@ mod seeded;
 mod serve;
 mod sources;
 mod sources_quality;
+mod sources_shapes;
 mod tidy;
 mod tools;

@@ -21,6 +21,8 @@ function keyOf(address) {
 }
 
 async function keep(address, answer) {
+  // Who may not see the site any longer does not see what was kept of it either.
+  if ([401, 403].includes(answer.status)) return caches.delete(names.pages);
   const pages = await caches.open(names.pages);
   const key = keyOf(address);
   if (answer.status === 404) return pages.delete(key);

@@ -3,7 +3,7 @@
 // from what is kept.
 "use strict";
 
-const assets = ["assets/app.HASH.css","assets/app.HASH.js","assets/charts.HASH.js","assets/colours.HASH.css","assets/icon-app.HASH.svg","assets/icon-critical.HASH.svg","assets/icon-degraded.HASH.svg","assets/icon-healthy.HASH.svg","assets/icon-no-data.HASH.svg","assets/icon-unhealthy.HASH.svg","assets/live.HASH.js","assets/table.HASH.js","assets/tables.HASH.css","assets/theme.HASH.js","assets/time.HASH.js","assets/bootstrap.min.HASH.css","assets/idiomorph.min.HASH.js","assets/plotly-basic.min.HASH.js","assets/vendor.HASH.css","assets/licences.HASH.txt"];
+const assets = ["assets/app.HASH.css","assets/app.HASH.js","assets/archive.HASH.css","assets/charts.HASH.js","assets/colours.HASH.css","assets/icon-app.HASH.svg","assets/icon-critical.HASH.svg","assets/icon-degraded.HASH.svg","assets/icon-healthy.HASH.svg","assets/icon-no-data.HASH.svg","assets/icon-unhealthy.HASH.svg","assets/live.HASH.js","assets/table.HASH.js","assets/tables.HASH.css","assets/theme.HASH.js","assets/time.HASH.js","assets/bootstrap.min.HASH.css","assets/idiomorph.min.HASH.js","assets/plotly-basic.min.HASH.js","assets/vendor.HASH.css","assets/licences.HASH.txt"];
 const firstPages = ["index.html", "activity.html", "data-quality.html", "snapshot.js"];
 const mostPages = 60;
 
@@ -21,6 +21,8 @@ function keyOf(address) {
 }
 
 async function keep(address, answer) {
+  // Who may not see the site any longer does not see what was kept of it either.
+  if ([401, 403].includes(answer.status)) return caches.delete(names.pages);
   const pages = await caches.open(names.pages);
   const key = keyOf(address);
   if (answer.status === 404) return pages.delete(key);
