@@ -16,6 +16,7 @@ pub mod client;
 pub mod conditions;
 pub mod door;
 pub mod files;
+pub mod kept;
 pub mod gate;
 pub mod hub;
 pub mod inbox;
