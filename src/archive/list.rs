@@ -40,6 +40,8 @@ struct Line<'a> {
     bytes: u64,
     /// In milliseconds; absent where it was not late.
     late_ms: Option<i64>,
+    /// Whether there is a page that compares it with others.
+    has_changes: bool,
     missed: u64,
     missed_since_ms: Option<i64>,
 }
@@ -102,6 +104,7 @@ fn line(row: &Row) -> Result<Line<'_>> {
         errors: row.errors,
         bytes: row.bytes,
         late_ms: late_ms.filter(|late| *late > every_ms / LATE_PART),
+        has_changes: row.has_changes,
         missed: row.missed,
         missed_since_ms: row.missed_since.as_deref().map(milliseconds).transpose()?,
     })

@@ -27,6 +27,9 @@ pub struct Serve {
     /// Where to listen: `127.0.0.1:5000`, or `:5000` for short; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", env = "DASH_BIND", value_parser = address)]
     bind: Option<SocketAddr>,
+    /// Let anyone look who reaches the address
+    #[arg(long)]
+    public: bool,
     /// Serve an output folder that something else builds, and push when it changes
     #[arg(long, conflicts_with = "sample")]
     no_build: bool,
@@ -52,20 +55,21 @@ pub fn run(arguments: &Serve, common: &Common, talk: &Talk) -> Result<()> {
     if let Some(bind) = arguments.bind {
         settings.bind = bind;
     }
+    settings.public |= arguments.public;
     let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
-    let listener = runtime.block_on(async { bind(&settings) })?;
+    let listener = runtime.block_on(async { bind(&settings, &site.config.root) })?;
     if arguments.sample {
         start_sample(arguments, &site, talk)?;
     }
-    let output = site.output.clone();
+    let (root, output) = (site.config.root.clone(), site.output.clone());
     let daemon = if arguments.no_build {
-        Daemon { output, settings, rebuild: None, watch: Vec::new() }
+        Daemon { root, output, settings, rebuild: None, watch: Vec::new() }
     } else {
         let begun = Instant::now();
         let built = build_site(&site, &talk.progress())?;
         build::summary(&built, begun.elapsed().as_secs_f64()).iter().for_each(|line| talk.say(line));
         let watch = watched(&site, common);
-        Daemon { output, settings, rebuild: Some(rebuild(site.config.serve, common.clone())), watch }
+        Daemon { root, output, settings, rebuild: Some(rebuild(site.config.serve, common.clone())), watch }
     };
     runtime.block_on(serve(listener, daemon, stopped()))
 }

@@ -102,6 +102,11 @@ impl Theme {
         Ok(Theme { tera, assets })
     }
 
+    /// What pages link, by path in the site.
+    pub fn assets(&self) -> impl Iterator<Item = (&str, &'static [u8])> {
+        self.assets.iter().map(|(path, bytes)| (path.as_str(), *bytes))
+    }
+
     /// Changes with every template and asset.
     pub fn fingerprint(&self) -> String {
         let mut hasher = Sha256::new();

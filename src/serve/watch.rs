@@ -147,6 +147,11 @@ pub struct State {
 }
 
 impl State {
+    /// Of what is at a path; `None` where nothing is.
+    pub fn at(path: &Path) -> Option<State> {
+        fs::metadata(path).ok().map(|metadata| State::of(&metadata))
+    }
+
     fn of(metadata: &Metadata) -> State {
         State {
             length: metadata.len(),
@@ -159,7 +164,7 @@ impl State {
 
 /// The state of the manifest in `output`; `None` where there is none.
 pub fn manifest_state(output: &Path) -> Option<State> {
-    fs::metadata(output.join(MANIFEST)).ok().map(|metadata| State::of(&metadata))
+    State::at(&output.join(MANIFEST))
 }
 
 /// Which changes matter.
