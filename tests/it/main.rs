@@ -10,6 +10,7 @@ mod export;
 mod golden;
 mod limits;
 mod logrotate;
+mod reach;
 mod report;
 mod rotate;
 mod seeded;
