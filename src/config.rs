@@ -14,6 +14,7 @@ use crate::archive::settings::ArchiveSettings;
 use crate::publish::sha256;
 use crate::report::SiteSettings;
 use crate::serve::ServeSettings;
+use crate::sources::inbox;
 use crate::sources::settings::{SourceSettings, validate};
 use crate::store::settings::StoreSettings;
 
@@ -102,6 +103,8 @@ fn parse(text: &str, root: &Path) -> Result<Config> {
         bail!("in `[activity]`: `quiet_after_minutes` is not between 1 and 525600");
     }
     let logs = SourceSettings { path: DEFAULT_LOGS.to_owned(), optional: true, ..SourceSettings::default() };
+    let mut sources = if file.source.is_empty() { vec![logs] } else { file.source };
+    sources.extend(inbox::source(root, &sources));
     Ok(Config {
         root: root.to_owned(),
         site: file.site,
@@ -110,7 +113,7 @@ fn parse(text: &str, root: &Path) -> Result<Config> {
         archive: file.archive,
         serve: file.serve,
         hash: sha256(text.as_bytes()),
-        sources: if file.source.is_empty() { vec![logs] } else { file.source },
+        sources,
     })
 }
 

@@ -56,6 +56,8 @@ pub fn view(snapshot: &Snapshot) -> Result<Context> {
     let mut context = Context::new();
     built(snapshot, &mut context);
     context.insert("sources", &facts.sources.iter().map(source).collect::<Vec<_>>());
+    let failing = facts.sources.iter().filter(|source| !source.problems.is_empty()).count();
+    context.insert("failing", &failing);
     context.insert("more_files", &(with_problems.count() - file_problems.len()));
     context.insert("files", &file_problems);
     context.insert("operations", &facts.sources.iter().map(|source| source.operations).sum::<u64>());
