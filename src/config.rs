@@ -15,6 +15,7 @@ use crate::archive::settings::ArchiveSettings;
 use crate::publish::sha256;
 use crate::report::SiteSettings;
 use crate::serve::ServeSettings;
+use crate::sources::inbox;
 use crate::sources::settings::{SourceSettings, validate};
 use crate::store::settings::StoreSettings;
 
@@ -108,6 +109,8 @@ fn parse(text: &str, root: &Path) -> Result<Config> {
         bail!("in `[activity]`: `quiet_after_minutes` is not between 1 and 525600");
     }
     let logs = SourceSettings { path: DEFAULT_LOGS.to_owned(), optional: true, ..SourceSettings::default() };
+    let mut sources = if file.source.is_empty() { vec![logs] } else { file.source };
+    sources.extend(inbox::source(root, &sources));
     Ok(Config {
         root: root.to_owned(),
         site: file.site,
@@ -117,7 +120,7 @@ fn parse(text: &str, root: &Path) -> Result<Config> {
         service: file.service,
         serve: file.serve,
         hash: sha256(text.as_bytes()),
-        sources: if file.source.is_empty() { vec![logs] } else { file.source },
+        sources,
     })
 }
 

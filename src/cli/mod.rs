@@ -14,6 +14,8 @@ mod serve;
 mod site;
 mod snapshot;
 mod talk;
+mod token;
+mod user;
 mod verify;
 
 use std::path::PathBuf;
@@ -89,6 +91,12 @@ enum Command {
     Sample(sample::Sample),
     /// Check the settings, the theme and the sources, without writing anything
     Check,
+    /// Who may sign in to the daemon
+    #[command(subcommand)]
+    User(user::User),
+    /// Keys with which scripts may ask the daemon
+    #[command(subcommand)]
+    Token(token::Token),
 }
 
 /// The program: parses the command line, runs the command, prints an error once with its chain.
@@ -120,6 +128,8 @@ fn run(cli: &Cli, talk: &Talk) -> Result<()> {
         Command::Export(export) => export::run(export, &cli.common, talk),
         Command::Sample(sample) => sample::run(sample, &cli.common),
         Command::Check => check::run(&cli.common, talk),
+        Command::User(user) => user::run(user, &cli.common, talk),
+        Command::Token(token) => token::run(token, &cli.common, talk),
     }
 }
 

@@ -256,6 +256,11 @@ pub fn render(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Re
     // Shown at any depth, where no relative link holds.
     let base_path = settings.base_path();
     site.add("404.html", theme.page("404.html", &frame(&base_path, ""), Context::new())?)?;
+    // Read by the browser itself: how the site is installed, and what of it opens without a network.
+    site.add("site.webmanifest", theme.page("site.webmanifest", &frame("./", ""), Context::new())?)?;
+    let mut context = Context::new();
+    context.insert("assets", &theme.assets.iter().map(|(path, _)| path).collect::<Vec<_>>());
+    site.add("sw.js", theme.page("sw.js", &frame("./", ""), context)?)?;
     // The daemon answers this path with `true`; see `live.js`.
     site.add("live.json", "{\"live\":false}\n")?;
     for (path, bytes) in &theme.assets {

@@ -44,15 +44,7 @@ pub struct Request {
 impl Request {
     /// The first value of a parameter in the query.
     pub fn parameter(&self, name: &str) -> Option<String> {
-        let pairs = self.query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        let decoded = |text: &str| {
-            let text = text.replace('+', " ");
-            percent_decode_str(&text).decode_utf8_lossy().into_owned()
-        };
-        pairs
-            .map(|(key, value)| (decoded(key), decoded(value)))
-            .find(|pair| pair.0 == name)
-            .map(|pair| pair.1)
+        form_value(&self.query, name)
     }
 
     /// Whether this is a request that can be answered.
@@ -67,10 +59,16 @@ impl Request {
             return Err(self.error(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message));
         }
         if !matches!(self.method, Method::GET | Method::HEAD) {
-            let message = "only `GET` and `HEAD` are answered here";
-            return Err(self.error(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message));
+            return Err(self.wrong_method("GET, HEAD"));
         }
         Ok(())
+    }
+
+    /// 405, where only these methods are answered.
+    pub fn wrong_method(&self, allowed: &'static str) -> ApiError {
+        let message = format!("only `{}` is answered here", allowed.replace(", ", "` or `"));
+        let error = self.error(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
+        error.with(ALLOW, HeaderValue::from_static(allowed))
     }
 
     /// 500, without anything from inside.
@@ -81,8 +79,24 @@ impl Request {
 
     /// An error answer, dated as all answers are.
     pub fn error(&self, status: StatusCode, code: &'static str, message: impl Into<String>) -> ApiError {
-        ApiError { status, code, message: message.into(), timestamp: rfc3339(self.current.facts.moment_ms) }
+        ApiError {
+            status,
+            code,
+            message: message.into(),
+            timestamp: rfc3339(self.current.facts.moment_ms),
+            header: None,
+        }
     }
+}
+
+/// The first value of a name in a query or a form, decoded.
+pub fn form_value(text: &str, name: &str) -> Option<String> {
+    let pairs = text.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let decoded = |text: &str| {
+        let text = text.replace('+', " ");
+        percent_decode_str(&text).decode_utf8_lossy().into_owned()
+    };
+    pairs.map(|(key, value)| (decoded(key), value)).find(|pair| pair.0 == name).map(|pair| decoded(pair.1))
 }
 
 /// An error of the API: `{"success": false, "error": {"code", "message"}, "timestamp"}`.
@@ -92,9 +106,16 @@ pub struct ApiError {
     pub code: &'static str,
     pub message: String,
     timestamp: String,
+    /// A header that comes with it.
+    header: Option<Box<(HeaderName, HeaderValue)>>,
 }
 
 impl ApiError {
+    /// The same with a header.
+    pub fn with(self, name: HeaderName, value: HeaderValue) -> ApiError {
+        ApiError { header: Some(Box::new((name, value))), ..self }
+    }
+
     /// For those who did not ask the API.
     pub fn as_text(&self) -> Response {
         self.response(TEXT, format!("{}\n", self.message))
@@ -102,8 +123,8 @@ impl ApiError {
 
     fn response(&self, content_type: &'static str, body: String) -> Response {
         let mut response = plain(self.status, content_type, body);
-        if self.status == StatusCode::METHOD_NOT_ALLOWED {
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        if let Some(header) = &self.header {
+            response.headers_mut().insert(&header.0, header.1.clone());
         }
         response
     }

@@ -13,6 +13,8 @@ use crate::serve::answer::{Request, TEXT, plain};
 use crate::serve::kept;
 use crate::serve::prepared::{Keep, Prepared};
 
+pub const HTML: &str = "text/html; charset=utf-8";
+
 /// Files by path.
 pub type Files = BTreeMap<String, Arc<Prepared>>;
 
@@ -90,7 +92,7 @@ const TYPES: [(&str, &str); 26] = [
     ("css", "text/css; charset=utf-8"),
     ("csv", "text/csv; charset=utf-8"),
     ("gif", "image/gif"),
-    ("html", "text/html; charset=utf-8"),
+    ("html", HTML),
     ("ico", "image/x-icon"),
     ("jpeg", "image/jpeg"),
     ("jpg", "image/jpeg"),

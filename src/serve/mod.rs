@@ -2,7 +2,8 @@
 //!
 //! It reads nothing but the output folder. `watch.rs` loads each snapshot that lands there, `state.rs` holds it
 //! in memory, `routes.rs` is every URL on one screen, `hub.rs` makes the frames of the live updates and
-//! `live.rs` talks with one client. `gate.rs` turns away what is not for this daemon at all.
+//! `live.rs` talks with one client. `gate.rs` turns away what is not for this daemon, and whom `keeper.rs` does not
+//! know.
 //!
 //! To add an answer: a function in `report/datasets.rs` and a row of the table in `api.rs`, from which routes and
 //! the OpenAPI document follow.
@@ -11,41 +12,58 @@ pub mod accept;
 pub mod answer;
 pub mod answers;
 pub mod api;
+pub mod client;
 pub mod conditions;
+pub mod door;
 pub mod files;
 pub mod kept;
 pub mod gate;
 pub mod hub;
+pub mod inbox;
+pub mod keeper;
+pub mod limits;
 pub mod live;
 pub mod metrics;
+pub mod notify;
 pub mod openapi;
+pub mod operations;
 pub mod prepared;
 pub mod routes;
+pub mod sign_in;
 pub mod state;
 pub mod status;
+pub mod tls;
 pub mod watch;
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Deserializer};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch as tokio_watch};
 use tokio::time::timeout;
 
 use crate::serve::accept::{Room, Server, accept, listen};
-use crate::serve::gate::Gate;
+use crate::serve::client::Network;
+use crate::serve::door::Door;
+use crate::serve::inbox::Inbox;
+use crate::serve::keeper::Keeper;
 use crate::serve::routes::{Shared, routes};
 use crate::serve::state::Current;
 use crate::serve::status::Status;
-use crate::serve::watch::Loop;
+use crate::serve::tls::Tls;
+use crate::serve::watch::{Bell, Loop};
 
 /// How long clients have to leave when the daemon stops.
 const GOODBYE: Duration = Duration::from_secs(4);
+
+/// Large reports that are read at a time.
+const LARGE_BODIES: usize = 4;
 
 /// `[serve]` of `dash.toml`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -60,12 +78,33 @@ pub struct ServeSettings {
     pub public: bool,
     /// Names by which the daemon may be asked for, besides addresses and `localhost`; any, where it is `public`.
     pub hosts: Vec<String>,
+    /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed: addresses and networks.
+    #[serde(deserialize_with = "networks")]
+    pub trusted_proxies: Vec<Network>,
+    /// Origins of other sites whose pages may ask the API and connect: `https://x.example.org`.
+    pub cors: Vec<String>,
+    /// How many requests a client may make, over ten seconds; 0 is as many as it likes. Where it is not given,
+    /// 50, and clients on the same machine are not counted.
+    pub requests_per_second: Option<u32>,
+    /// PEM files; with both, the daemon speaks TLS and nothing else. Relative to the site's folder.
+    pub tls_certificate: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
 }
 
 impl Default for ServeSettings {
     fn default() -> ServeSettings {
         let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 5000));
-        ServeSettings { bind, base_path: String::new(), public: false, hosts: Vec::new() }
+        ServeSettings {
+            bind,
+            base_path: String::new(),
+            public: false,
+            hosts: Vec::new(),
+            trusted_proxies: Vec::new(),
+            cors: Vec::new(),
+            requests_per_second: None,
+            tls_certificate: None,
+            tls_key: None,
+        }
     }
 }
 
@@ -80,16 +119,29 @@ impl ServeSettings {
             return Some(format!("`base_path = \"{base}\"` is not empty and not like `/x` or `/x/y`"));
         }
         let name = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-        let wrong = self.hosts.iter().find(|host| host.is_empty() || !host.chars().all(name))?;
-        Some(format!("`{wrong}` in `hosts` is not a name alone, like `dash.example.org`"))
+        if let Some(wrong) = self.hosts.iter().find(|host| host.is_empty() || !host.chars().all(name)) {
+            return Some(format!("`{wrong}` in `hosts` is not a name alone, like `dash.example.org`"));
+        }
+        if self.tls_certificate.is_some() != self.tls_key.is_some() {
+            return Some(
+                "`tls_certificate` and `tls_key` go together, and one of them is missing".to_owned(),
+            );
+        }
+        let origin = |origin: &&String| {
+            let rest = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+            rest.is_some_and(|host| !host.is_empty() && host.chars().all(|c| name(c) || c == ':'))
+        };
+        let wrong = self.cors.iter().find(|text| !origin(text))?;
+        Some(format!("`{wrong}` in `cors` is not an origin, like `https://dash.example.org`"))
     }
 
-    /// Why this address may not be listened on, where others can reach it and were not invited.
-    pub fn exposure(&self) -> Option<String> {
-        (!self.bind.ip().is_loopback() && !self.public).then(|| {
+    /// Why this address may not be listened on, where others can reach it and nothing asks them who they are;
+    /// `asks` says whether something does.
+    pub fn exposure(&self, asks: bool) -> Option<String> {
+        (!self.bind.ip().is_loopback() && !self.public && !asks).then(|| {
             format!(
-                "`bind = \"{}\"` can be reached by others, and nothing asks them who they are; keep to \
-                 `127.0.0.1` behind a proxy that does, or set `public = true` in `[serve]`",
+                "`bind = \"{}\"` can be reached by others, and nothing asks them who they are; add a user with \
+                 `dash user add`, or let anyone in with `--public` or `public = true` in `[serve]`",
                 self.bind
             )
         })
@@ -115,15 +167,32 @@ fn bind_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr
     address(&text).map_err(|problem| serde::de::Error::custom(format!("`{text}` is {problem}")))
 }
 
-/// Builds the site again; blocking. Gives what is to be watched from then on, as [`Daemon::watch`].
-pub type Rebuild = Box<dyn FnMut() -> Result<Vec<PathBuf>> + Send>;
+fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Network>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| text.parse().map_err(serde::de::Error::custom)).collect()
+}
+
+/// Builds the site again, and reads the settings anew; blocking.
+pub type Rebuild = Box<dyn FnMut() -> Result<Rebuilt> + Send>;
+
+/// What a [`Rebuild`] found.
+#[derive(Clone, Debug)]
+pub struct Rebuilt {
+    /// What is to be watched from then on, as [`Daemon::watch`].
+    pub watch: Vec<PathBuf>,
+    pub settings: ServeSettings,
+    /// Whether it built at all; where something else does, the settings are all that is followed.
+    pub built: bool,
+}
 
 /// What to serve, and how it is kept up to date.
 pub struct Daemon {
+    /// The site's folder, where users and tokens are.
+    pub root: PathBuf,
     /// The folder of a published site.
     pub output: PathBuf,
     pub settings: ServeSettings,
-    /// `None` where something else builds the site.
+    /// `None` where neither site nor settings change.
     pub rebuild: Option<Rebuild>,
     /// Where a change calls for a rebuild: files, and folders with all that is in them.
     pub watch: Vec<PathBuf>,
@@ -131,20 +200,22 @@ pub struct Daemon {
 
 impl std::fmt::Debug for Daemon {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Daemon { output, settings, rebuild, watch } = self;
+        let Daemon { root, output, settings, rebuild, watch } = self;
         let rebuilds = rebuild.is_some();
-        write!(formatter, "Daemon {{ {output:?}, {settings:?}, rebuilds: {rebuilds}, {watch:?} }}")
+        write!(formatter, "Daemon {{ {root:?}, {output:?}, {settings:?}, rebuilds: {rebuilds}, {watch:?} }}")
     }
 }
 
-/// Listens as the settings say. In a runtime, though it does not wait.
+/// Listens as the settings say, for the site in `root`. In a runtime, though it does not wait.
 ///
 /// # Errors
 /// If the settings do not hold, or the address cannot be listened on.
-pub fn bind(settings: &ServeSettings) -> Result<TcpListener> {
-    if let Some(problem) = settings.problem().or_else(|| settings.exposure()) {
+pub fn bind(settings: &ServeSettings, root: &Path) -> Result<TcpListener> {
+    let asks = Keeper::new(root)?.asks();
+    if let Some(problem) = settings.problem().or_else(|| settings.exposure(asks)) {
         bail!("in `[serve]`: {problem}");
     }
+    Tls::read(settings)?;
     listen(settings.bind)
 }
 
@@ -153,7 +224,8 @@ pub fn bind(settings: &ServeSettings) -> Result<TcpListener> {
 /// # Errors
 /// If there is no whole site in the folder.
 pub async fn serve(listener: TcpListener, daemon: Daemon, shutdown: impl Future<Output = ()>) -> Result<()> {
-    let Daemon { output, settings, rebuild, watch } = daemon;
+    let Daemon { root, output, settings, rebuild, watch } = daemon;
+    let keeper = Arc::new(Keeper::new(&root)?);
     let loaded = watch::manifest_state(&output);
     let first = Current::load(&output, None)?;
     let (current, newest) = tokio_watch::channel(Arc::new(first));
@@ -169,27 +241,49 @@ pub async fn serve(listener: TcpListener, daemon: Daemon, shutdown: impl Future<
         status: Arc::clone(&status),
         reference: Arc::new(api::reference()),
         base_path: settings.base_path.as_str().into(),
+        keeper: Arc::clone(&keeper),
+        inbox: Inbox::open(&root)?,
+        large_bodies: Arc::new(Semaphore::new(LARGE_BODIES)),
     };
+    let door = Door::open(&settings, &keeper, &shared.current)?;
+    let (doors, door) = tokio_watch::channel(Arc::new(door));
+    // Written at once, since others read it: standard error has no buffer.
+    let scheme = if settings.tls_certificate.is_some() { "https" } else { "http" };
+    let line = format!("serving {scheme}://{}{}/\n", listener.local_addr()?, settings.base_path);
 
     let (folder, ends) = (output.clone(), stopped.clone());
     thread("follow", move || watch::follow_output(&folder, loaded, &current, &ends))?;
+    let (bell, rung) = watch::bell();
     if let Some(build) = rebuild {
-        let (ends, status) = (stopped.clone(), Arc::clone(&status));
-        thread("rebuild", move || watch::rebuild(watch, &output, build, &Loop { status, stop: ends }))?;
+        let (settings, changes) = tokio_watch::channel(settings);
+        let (bell, stop) = (bell.clone(), stopped.clone());
+        let around = Loop { status: Arc::clone(&status), settings, stop, bell, rung };
+        thread("rebuild", move || watch::rebuild(watch, &output, build, around))?;
+        tokio::spawn(door::renew(doors, changes, keeper, shared.current.clone()));
     }
-    // Written at once, since others read it: standard error has no buffer.
-    let line = format!("serving http://{}{}/\n", listener.local_addr()?, settings.base_path);
     eprint!("{line}");
-    let routes = routes(&shared);
-    let gate = Arc::new(Gate::new(&settings, shared.current.clone()));
-    let server = accept(Server { listener, routes, gate, status, connections }, stopped);
+    notify::ready();
+    let server = accept(Server { listener, routes: routes(&shared), door, status, connections }, stopped);
     let ending = async {
-        shutdown.await;
+        until_over(shutdown, &bell).await;
+        notify::stopping();
         let _ = stop.send(true);
         let _ = timeout(GOODBYE, seats.acquire_many(clients)).await;
     };
     tokio::join!(server, ending);
     Ok(())
+}
+
+/// Waits for the end, and has site and settings looked at whenever a `SIGHUP` comes.
+async fn until_over(shutdown: impl Future<Output = ()>, bell: &Bell) {
+    let mut shutdown = std::pin::pin!(shutdown);
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return shutdown.await };
+    loop {
+        tokio::select! {
+            () = &mut shutdown => return,
+            _ = hangup.recv() => bell.insist(),
+        }
+    }
 }
 
 /// Threads of their own, which end with the process: a build under way can be cut off at any point, since
@@ -212,9 +306,10 @@ mod tests {
     #[test]
     fn only_loopback_is_open_without_being_asked() {
         let open = ServeSettings { bind: address("0.0.0.0:5000").expect("an address"), ..Default::default() };
-        assert_eq!(ServeSettings::default().exposure(), None);
-        assert!(open.exposure().is_some_and(|text| text.contains("public = true")));
-        assert_eq!(ServeSettings { public: true, ..open }.exposure(), None);
+        assert_eq!(ServeSettings::default().exposure(false), None);
+        assert!(open.exposure(false).is_some_and(|text| text.contains("public = true")));
+        assert_eq!(open.exposure(true), None);
+        assert_eq!(ServeSettings { public: true, ..open }.exposure(false), None);
     }
 
     #[test]
@@ -234,6 +329,15 @@ mod tests {
         assert_eq!(with("dash.example.org"), None);
         for host in ["", "https://dash.example.org", "dash.example.org:80", "*", "a b"] {
             assert!(with(host).is_some(), "{host}");
+        }
+    }
+
+    #[test]
+    fn origins_are_whole() {
+        let with = |origin: &str| problem(|settings| settings.cors = vec![origin.to_owned()]);
+        assert_eq!((with("https://a.example"), with("http://localhost:3000")), (None, None));
+        for origin in ["*", "a.example", "https://", "https://a.example/", "https://a b"] {
+            assert!(with(origin).is_some(), "{origin}");
         }
     }
 

@@ -6,6 +6,7 @@ mod archive_verify;
 mod browser;
 mod cli;
 mod crash;
+mod daemon;
 mod export;
 mod golden;
 mod limits;

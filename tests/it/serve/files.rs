@@ -109,7 +109,8 @@ async fn a_folder_that_is_a_link_is_not_followed() {
     fs::rename(output.join("archive"), &elsewhere).expect("ours");
     std::os::unix::fs::symlink(&elsewhere, output.join("archive")).expect("free");
     let settings = dash::serve::ServeSettings::default();
-    let daemon = dash::serve::Daemon { output, settings, rebuild: None, watch: Vec::new() };
+    let root = server.home.path().to_owned();
+    let daemon = dash::serve::Daemon { root, output, settings, rebuild: None, watch: Vec::new() };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let error = dash::serve::serve(listener, daemon, std::future::pending()).await.expect_err("it is a link");
     assert!(format!("{error:#}").contains("reached by a link"), "{error:#}");

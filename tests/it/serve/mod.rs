@@ -1,11 +1,15 @@
 //! The daemon over a real socket: a made-up site is published to a folder and served on a free port.
 
+mod access;
 mod api;
 mod connections;
 mod files;
 mod live;
+mod operations;
+mod proxy;
 mod reference;
 mod site;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -44,25 +48,42 @@ impl Server {
         change: impl FnOnce(&mut ServeSettings),
         rebuild: impl FnOnce(PathBuf) -> Option<Rebuild>,
     ) -> Server {
-        let home = tempfile::tempdir().expect("a temporary folder");
-        let output = home.path().join("output");
+        Server::at(tempfile::tempdir().expect("a temporary folder"), change, rebuild).await
+    }
+
+    /// The same for a site's folder with something in it.
+    async fn at(
+        home: TempDir,
+        change: impl FnOnce(&mut ServeSettings),
+        rebuild: impl FnOnce(PathBuf) -> Option<Rebuild>,
+    ) -> Server {
+        let server = Server::listening(home, change, rebuild).await;
+        // It answers once it has loaded the site.
+        server.get("/").await;
+        server
+    }
+
+    /// The same, without having been asked anything.
+    async fn listening(
+        home: TempDir,
+        change: impl FnOnce(&mut ServeSettings),
+        rebuild: impl FnOnce(PathBuf) -> Option<Rebuild>,
+    ) -> Server {
+        let (root, output) = (home.path().to_owned(), home.path().join("output"));
         site::publish(&output, 0);
         let mut settings =
             ServeSettings { bind: "127.0.0.1:0".parse().expect("valid"), ..Default::default() };
         change(&mut settings);
-        let listener = bind(&settings).expect("a free port");
+        let listener = bind(&settings, &root).expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let watch = vec![home.path().to_owned()];
-        let daemon = Daemon { output: output.clone(), settings, rebuild: rebuild(output), watch };
+        let daemon = Daemon { root, output: output.clone(), settings, rebuild: rebuild(output), watch };
         let (stop, stopped) = oneshot::channel();
         let shutdown = async {
             let _ = stopped.await;
         };
         let task = tokio::spawn(serve(listener, daemon, shutdown));
-        let server = Server { address, home, stop, task };
-        // It answers once it has loaded the site.
-        server.get("/").await;
-        server
+        Server { address, home, stop, task }
     }
 
     fn output(&self) -> PathBuf {
@@ -79,18 +100,34 @@ impl Server {
     }
 
     async fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
-        let mut head =
-            format!("{method} {target} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", self.address);
-        for (name, value) in headers {
-            head += &format!("{name}: {value}\r\n");
+        self.raw(&self.head(method, target, headers)).await.expect("an answer")
+    }
+
+    /// Sends a body.
+    async fn post(&self, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let length = body.len().to_string();
+        let headers = [headers, &[("content-length", length.as_str())]].concat();
+        let head = self.head("POST", target, &headers);
+        self.raw(&[&head, body].concat()).await.expect("an answer")
+    }
+
+    fn head(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Vec<u8> {
+        let mut head = format!("{method} {target} HTTP/1.1\r\nconnection: close\r\n");
+        if !headers.iter().any(|header| header.0 == "host") {
+            head += &format!("host: {}\r\n", self.address);
         }
-        self.raw((head + "\r\n").as_bytes()).await.expect("an answer")
+        headers.iter().for_each(|(name, value)| head += &format!("{name}: {value}\r\n"));
+        (head + "\r\n").into_bytes()
     }
 
     /// Sends these bytes and reads until the daemon closes; `None` where it answers nothing.
     async fn raw(&self, bytes: &[u8]) -> Option<Answer> {
+        self.exchange(TcpStream::connect(self.address).await.expect("it listens"), bytes).await
+    }
+
+    /// The same over a connection that stands.
+    async fn exchange(&self, mut stream: TcpStream, bytes: &[u8]) -> Option<Answer> {
         let exchange = async {
-            let mut stream = TcpStream::connect(self.address).await.expect("it listens");
             stream.write_all(bytes).await.expect("it reads");
             let mut answer = Vec::new();
             // A reset after the answer is one way to say that the rest of a request is not wanted.
