@@ -16,6 +16,7 @@ mod report;
 mod rotate;
 mod seeded;
 mod serve;
+mod service;
 mod sources;
 mod sources_quality;
 mod sources_shapes;
