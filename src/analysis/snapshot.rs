@@ -154,7 +154,7 @@ pub fn summary(facts: &Facts, wrapper: &WrapperFacts, window: Window) -> Summary
         slug: wrapper.id.slug.clone(),
         health: health_at(wrapper, facts.moment_ms, window, &facts.settings),
         figures: Figures::of(&window.sum(&wrapper.history), credit),
-        in_flight: in_flight(facts, &wrapper.id).count(),
+        in_flight: in_flight(facts, &wrapper.id).len(),
         first_seen_ms: wrapper.history.first_end_ms,
         last_activity_ms: wrapper.history.last_end_ms(facts.moment_ms),
     }
@@ -219,7 +219,7 @@ fn detail(facts: &Facts, wrapper: &WrapperFacts, day: &Range) -> Detail {
         errors: error_kinds(facts, wrapper),
         by_series: by_series(facts, wrapper),
         slowest: slowest(facts, wrapper),
-        in_flight: in_flight(facts, &wrapper.id).cloned().collect(),
+        in_flight: in_flight(facts, &wrapper.id).to_vec(),
         statuses: statuses(wrapper, facts.moment_ms, &facts.settings),
     }
 }
@@ -239,8 +239,11 @@ pub fn charted(facts: &Facts) -> Vec<usize> {
     positions
 }
 
-fn in_flight<'a>(facts: &'a Facts, id: &'a WrapperId) -> impl Iterator<Item = &'a InFlight> {
-    facts.in_flight.iter().filter(|operation| operation.wrapper == id.name)
+fn in_flight<'a>(facts: &'a Facts, id: &WrapperId) -> &'a [InFlight] {
+    let from = |above: &dyn Fn(&str) -> bool| {
+        facts.in_flight.partition_point(|operation| !above(&operation.wrapper))
+    };
+    &facts.in_flight[from(&|name| name >= id.name.as_str())..from(&|name| name > id.name.as_str())]
 }
 
 /// The hours of the breakdown: whole ones, since errors and series are counted by the hour.

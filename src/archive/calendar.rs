@@ -93,6 +93,7 @@ pub mod tests {
             scheduled_at: None,
             every_ms: None,
             missed: 0,
+            has_changes: false,
             missed_since: None,
             last_data: None,
             status,

@@ -21,6 +21,9 @@ pub const WHOLE: &str = "report.html";
 /// The numbers that entries are compared by: their path in an entry.
 pub const SUMMARY: &str = "summary.json";
 
+/// How it differs from those before: its path in an entry that has any before it.
+pub const CHANGES: &str = "changes.html";
+
 /// One kept snapshot. Times are RFC 3339.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {

@@ -10,9 +10,11 @@ use tera::Context;
 use crate::analysis::health::Status;
 use crate::archive::index::{Index, Row};
 use crate::archive::keep::milliseconds;
-use crate::archive::{calendar, disk, of};
+use crate::archive::{FOLDER, calendar, disk, of};
+use crate::model::time::rfc3339;
 use crate::publish::sha256;
-use crate::report::{Place, SiteSettings, Theme};
+use crate::report::reach::atom::{self, FEED, Feed};
+use crate::report::{Place, SiteSettings, Theme, format};
 
 /// The page's path in the archive.
 const PAGE: &str = "index.html";
@@ -23,6 +25,9 @@ const MADE_BY: &str = "page.txt";
 /// Most entries that the page lists, and most months of its calendar.
 const ROWS: usize = 400;
 const MONTHS: usize = 12;
+
+/// Most entries of its feed.
+const FEED_ENTRIES: usize = 50;
 
 /// A run that began later than this part of the time from one to the next was late: jobs are often set to some
 /// minutes after the hour.
@@ -40,6 +45,8 @@ struct Line<'a> {
     bytes: u64,
     /// In milliseconds; absent where it was not late.
     late_ms: Option<i64>,
+    /// Whether there is a page that compares it with others.
+    has_changes: bool,
     missed: u64,
     missed_since_ms: Option<i64>,
 }
@@ -56,6 +63,9 @@ pub fn write(output: &Path, index: &Index, settings: &SiteSettings) -> Result<()
     let put = || -> std::io::Result<()> {
         fs::create_dir_all(&archive)?;
         disk::replace(&archive.join(PAGE), html.as_bytes())?;
+        if let Some(home) = settings.home() {
+            disk::replace(&archive.join(FEED), feed(index, settings, &home).as_bytes())?;
+        }
         disk::replace(&archive.join(MADE_BY), made_by(&theme.fingerprint(), settings).as_bytes())
     };
     put().with_context(|| format!("writing the page of `{}`", archive.display()))
@@ -68,6 +78,35 @@ pub fn refresh(output: &Path, theme: &str, settings: &SiteSettings) -> Result<()
     let stands = archive.join(PAGE).exists()
         && fs::read_to_string(archive.join(MADE_BY)).is_ok_and(|by| by == made_by);
     if stands { Ok(()) } else { write(output, &Index::load(&archive)?, settings) }
+}
+
+/// The newest snapshots as an Atom feed.
+fn feed(index: &Index, settings: &SiteSettings, home: &str) -> String {
+    let newest = index.snapshots.iter().rev().take(FEED_ENTRIES);
+    let entry = |row: &Row| {
+        let address = format!("{home}{FOLDER}/{}/index.html", row.id);
+        let score = row.score.map_or_else(|| format::NOTHING.to_owned(), format::percent);
+        atom::Entry {
+            id: address.clone(),
+            page: address,
+            title: format!("{} {score}", row.status.word()),
+            updated: row.generated_at.clone(),
+            text: format!(
+                "{} wrappers; {} operations and {} errors in 24 hours",
+                row.wrappers,
+                format::count(row.operations),
+                format::count(row.errors)
+            ),
+        }
+    };
+    let entries: Vec<_> = newest.map(entry).collect();
+    atom::write(&Feed {
+        title: &format!("{}: snapshots", settings.title),
+        address: format!("{home}{FOLDER}/{FEED}"),
+        page: format!("{home}{FOLDER}/{PAGE}"),
+        updated: entries.first().map_or_else(|| rfc3339(0), |entry| entry.updated.clone()),
+        entries,
+    })
 }
 
 fn made_by(theme: &str, settings: &SiteSettings) -> String {
@@ -102,6 +141,7 @@ fn line(row: &Row) -> Result<Line<'_>> {
         errors: row.errors,
         bytes: row.bytes,
         late_ms: late_ms.filter(|late| *late > every_ms / LATE_PART),
+        has_changes: row.has_changes,
         missed: row.missed,
         missed_since_ms: row.missed_since.as_deref().map(milliseconds).transpose()?,
     })

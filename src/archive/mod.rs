@@ -25,6 +25,8 @@ pub mod verify;
 pub mod numbers;
 pub mod calendar;
 pub mod list;
+pub mod diff;
+pub mod compared;
 
 use std::path::{Path, PathBuf};
 

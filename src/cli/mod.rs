@@ -4,6 +4,7 @@
 
 mod build;
 mod check;
+mod diff;
 mod export;
 mod init;
 mod operations;
@@ -80,6 +81,8 @@ enum Command {
     Snapshot(snapshot::Snapshot),
     /// Check that kept snapshots are what they were
     Verify(verify::Verify),
+    /// Compare two kept snapshots, what matters most first
+    Diff(diff::Arguments),
     /// Remove kept snapshots that have outlived their time
     Prune(prune::Prune),
     /// Metrics, one wrapper and hour a row, or the operations themselves
@@ -120,6 +123,7 @@ fn run(cli: &Cli, talk: &Talk) -> Result<()> {
         Command::Serve(serve) => serve::run(serve, &cli.common, talk),
         Command::Snapshot(snapshot) => snapshot::run(snapshot, &cli.common, talk),
         Command::Verify(verify) => verify::run(verify, &cli.common, talk),
+        Command::Diff(diff) => diff::run(diff, &cli.common, talk),
         Command::Prune(prune) => prune::run(prune, &cli.common, talk),
         Command::Export(export) => export::run(export, &cli.common, talk),
         Command::Sample(sample) => sample::run(sample, &cli.common),

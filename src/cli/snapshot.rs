@@ -45,8 +45,7 @@ pub fn run(arguments: &Snapshot, common: &Common, talk: &Talk) -> Result<()> {
         every: site.config.archive.every,
         config: site.config.hash.clone(),
         theme: built.theme.clone(),
-        title: &site.config.site.title,
-        base_url: site.config.site.base_url.as_deref(),
+        site: &site.config.site,
         inputs: store.files()?.iter().map(input).collect(),
     };
     let mut kept = keep(&site.output, &built.published.manifest, &occasion)?;

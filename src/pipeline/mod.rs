@@ -136,6 +136,7 @@ fn read(plan: &Plan, store: &mut Store, progress: &(dyn Fn(Progress) + Sync)) ->
         in_flight: &in_flight,
         retention,
         limits,
+        known: &store.known()?,
         max_line_bytes: plan.store.max_line_bytes,
         now_ms: plan.moment_ms,
         threads: parallel::threads(),

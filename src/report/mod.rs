@@ -14,6 +14,7 @@ pub mod pages;
 pub mod dataset;
 pub mod datasets;
 pub mod summary;
+pub mod reach;
 pub mod export;
 
 use std::collections::BTreeMap;
@@ -59,6 +60,17 @@ impl Default for SiteSettings {
 }
 
 impl SiteSettings {
+    /// The absolute address of the site's folder, with a slash at its end; `None` where `base_url` does not say.
+    pub fn home(&self) -> Option<String> {
+        self.address().map(|address| format!("{address}/"))
+    }
+
+    /// The same without the slash.
+    fn address(&self) -> Option<&str> {
+        let url = self.base_url.as_deref()?;
+        Some(url.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/'))
+    }
+
     /// The path of the site on its host, with a slash at both ends; `/` where `base_url` does not say.
     fn base_path(&self) -> String {
         let url = self.base_url.as_deref().unwrap_or_default();
@@ -100,6 +112,11 @@ impl Theme {
         tera.register_function("icon", icon);
         tera.add_raw_templates(embedded::TEMPLATES.iter().copied()).context("reading the default theme")?;
         Ok(Theme { tera, assets })
+    }
+
+    /// What pages link, by path in the site.
+    pub fn assets(&self) -> impl Iterator<Item = (&str, &'static [u8])> {
+        self.assets.iter().map(|(path, bytes)| (path.as_str(), *bytes))
     }
 
     /// Changes with every template and asset.
@@ -185,6 +202,8 @@ struct Frame<'a> {
     /// How many wrappers of the page have a score and are not Healthy: what its title begins with.
     troubled: usize,
     site_title: &'a str,
+    /// Where the site is, without a slash at its end; absent where that is not known.
+    site_address: Option<&'a str>,
     currency: &'a str,
     refresh_seconds: u32,
     version: &'a str,
@@ -200,6 +219,7 @@ fn frame<'a>(settings: &'a SiteSettings, root: &'a str, section: &'a str) -> Fra
         status: Status::NoData,
         troubled: 0,
         site_title: &settings.title,
+        site_address: settings.address(),
         currency: &settings.currency,
         refresh_seconds: settings.refresh_seconds,
         version: env!("CARGO_PKG_VERSION"),
@@ -248,6 +268,7 @@ pub fn render(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Re
     for (path, bytes) in &theme.assets {
         site.add(path.as_str(), *bytes)?;
     }
+    reach::add(&mut site, snapshot, settings)?;
     Ok(site)
 }
 

@@ -15,6 +15,7 @@ pub mod api;
 pub mod client;
 pub mod conditions;
 pub mod files;
+pub mod kept;
 pub mod gate;
 pub mod hub;
 pub mod keeper;
