@@ -7,6 +7,7 @@
 //! [`snapshot::WrapperReport`] for a page alone.
 
 pub mod activity;
+pub mod breakdown;
 pub mod facts;
 pub mod figures;
 pub mod health;
