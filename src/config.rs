@@ -10,6 +10,7 @@ use toml::Table;
 
 use crate::analysis::facts::Settings;
 use crate::analysis::health::{HealthSettings, Preset};
+use crate::analysis::service::ServiceSettings;
 use crate::archive::settings::ArchiveSettings;
 use crate::publish::sha256;
 use crate::report::SiteSettings;
@@ -33,6 +34,7 @@ pub struct Config {
     pub analysis: Settings,
     pub store: StoreSettings,
     pub archive: ArchiveSettings,
+    pub service: ServiceSettings,
     pub serve: ServeSettings,
     pub sources: Vec<SourceSettings>,
     /// SHA-256 of the file.
@@ -48,6 +50,7 @@ struct File {
     activity: Activity,
     store: StoreSettings,
     archive: ArchiveSettings,
+    service: ServiceSettings,
     serve: ServeSettings,
     source: Vec<SourceSettings>,
 }
@@ -93,6 +96,9 @@ fn parse(text: &str, root: &Path) -> Result<Config> {
         bail!("in `[site]`: `base_url = \"{url}\"` does not begin with `http://` or `https://`");
     }
     file.store.validate().map_err(|problem| anyhow!("in `[store]`: {problem}"))?;
+    if let Some(problem) = file.service.problem() {
+        bail!("in `[service]`: {problem}");
+    }
     if let Some(problem) = file.archive.problem() {
         bail!("in `[archive]`: {problem}");
     }
@@ -111,6 +117,7 @@ fn parse(text: &str, root: &Path) -> Result<Config> {
         analysis: Settings { health, quiet_after_minutes: file.activity.quiet_after_minutes },
         store: file.store,
         archive: file.archive,
+        service: file.service,
         serve: file.serve,
         hash: sha256(text.as_bytes()),
         sources,

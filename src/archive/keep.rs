@@ -68,7 +68,7 @@ pub fn keep(output: &Path, manifest: &Manifest, occasion: &Occasion) -> Result<K
     }
     let moment_ms = milliseconds(&manifest.generated_at)?;
     let published = published(output, manifest)?;
-    let mut files = files(manifest, &published, moment_ms, occasion.site.base_url.as_deref());
+    let mut files = files(manifest, &published, moment_ms, occasion.site.home().as_deref());
     let assets = published
         .iter()
         .filter(|(path, _)| is_asset(path))
@@ -148,7 +148,7 @@ fn published(output: &Path, manifest: &Manifest) -> Result<Files> {
 }
 
 /// The entry's own files.
-fn files(manifest: &Manifest, published: &Files, moment_ms: i64, base_url: Option<&str>) -> Files {
+fn files(manifest: &Manifest, published: &Files, moment_ms: i64, home: Option<&str>) -> Files {
     let own: Vec<_> = published.iter().filter(|(path, _)| !is_asset(path)).collect();
     let mut files: Files = parallel::map(&own, |(path, bytes)| match std::str::from_utf8(bytes) {
         _ if *path == summary::SUMMARY => (SUMMARY.to_owned(), bytes.to_vec()),
@@ -164,8 +164,7 @@ fn files(manifest: &Manifest, published: &Files, moment_ms: i64, base_url: Optio
         let mut linked: BTreeMap<&str, &[u8]> =
             published.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())).collect();
         linked.insert(SNAPSHOT_SCRIPT, &script);
-        let home = base_url.map(|url| format!("{}/", url.trim_end_matches('/')));
-        files.insert(WHOLE.to_owned(), whole::whole(overview, &linked, home.as_deref()).into_bytes());
+        files.insert(WHOLE.to_owned(), whole::whole(overview, &linked, home).into_bytes());
     }
     files.insert(SNAPSHOT_SCRIPT.to_owned(), script);
     files

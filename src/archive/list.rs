@@ -10,9 +10,11 @@ use tera::Context;
 use crate::analysis::health::Status;
 use crate::archive::index::{Index, Row};
 use crate::archive::keep::milliseconds;
-use crate::archive::{calendar, disk, of};
+use crate::archive::{FOLDER, calendar, disk, of, service};
+use crate::model::time::rfc3339;
 use crate::publish::sha256;
-use crate::report::{Place, SiteSettings, Theme};
+use crate::report::reach::atom::{self, FEED, Feed};
+use crate::report::{Place, SiteSettings, Theme, format};
 
 /// The page's path in the archive.
 const PAGE: &str = "index.html";
@@ -23,6 +25,9 @@ const MADE_BY: &str = "page.txt";
 /// Most entries that the page lists, and most months of its calendar.
 const ROWS: usize = 400;
 const MONTHS: usize = 12;
+
+/// Most entries of its feed.
+const FEED_ENTRIES: usize = 50;
 
 /// A run that began later than this part of the time from one to the next was late: jobs are often set to some
 /// minutes after the hour.
@@ -53,11 +58,14 @@ struct Line<'a> {
 pub fn write(output: &Path, index: &Index, settings: &SiteSettings) -> Result<()> {
     let theme = Theme::embedded().context("loading the theme")?;
     let place = Place { root: "../", section: "archive", settings };
-    let html = theme.page_of("archive.html", &place, view(index)?)?;
+    let html = theme.page_of("archive.html", &place, view(index, &of(output))?)?;
     let archive = of(output);
     let put = || -> std::io::Result<()> {
         fs::create_dir_all(&archive)?;
         disk::replace(&archive.join(PAGE), html.as_bytes())?;
+        if let Some(home) = settings.home() {
+            disk::replace(&archive.join(FEED), feed(index, settings, &home).as_bytes())?;
+        }
         disk::replace(&archive.join(MADE_BY), made_by(&theme.fingerprint(), settings).as_bytes())
     };
     put().with_context(|| format!("writing the page of `{}`", archive.display()))
@@ -72,11 +80,40 @@ pub fn refresh(output: &Path, theme: &str, settings: &SiteSettings) -> Result<()
     if stands { Ok(()) } else { write(output, &Index::load(&archive)?, settings) }
 }
 
+/// The newest snapshots as an Atom feed.
+fn feed(index: &Index, settings: &SiteSettings, home: &str) -> String {
+    let newest = index.snapshots.iter().rev().take(FEED_ENTRIES);
+    let entry = |row: &Row| {
+        let address = format!("{home}{FOLDER}/{}/index.html", row.id);
+        let score = row.score.map_or_else(|| format::NOTHING.to_owned(), format::percent);
+        atom::Entry {
+            id: address.clone(),
+            page: address,
+            title: format!("{} {score}", row.status.word()),
+            updated: row.generated_at.clone(),
+            text: format!(
+                "{} wrappers; {} operations and {} errors in 24 hours",
+                row.wrappers,
+                format::count(row.operations),
+                format::count(row.errors)
+            ),
+        }
+    };
+    let entries: Vec<_> = newest.map(entry).collect();
+    atom::write(&Feed {
+        title: &format!("{}: snapshots", settings.title),
+        address: format!("{home}{FOLDER}/{FEED}"),
+        page: format!("{home}{FOLDER}/{PAGE}"),
+        updated: entries.first().map_or_else(|| rfc3339(0), |entry| entry.updated.clone()),
+        entries,
+    })
+}
+
 fn made_by(theme: &str, settings: &SiteSettings) -> String {
     sha256(format!("{} {theme} {settings:?}", env!("CARGO_PKG_VERSION")).as_bytes())
 }
 
-fn view(index: &Index) -> Result<Context> {
+fn view(index: &Index, archive: &Path) -> Result<Context> {
     let rows = index.snapshots.iter().rev();
     let lines = rows.take(ROWS).map(line).collect::<Result<Vec<_>>>()?;
     let mut context = Context::new();
@@ -86,6 +123,7 @@ fn view(index: &Index) -> Result<Context> {
     context.insert("count", &index.snapshots.len());
     context.insert("bytes", &index.snapshots.iter().map(|row| row.bytes).sum::<u64>());
     context.insert("shared", &index.assets.values().map(|file| file.size).sum::<u64>());
+    context.insert("service", &service::months(archive));
     context.insert("damaged", &index.damaged);
     Ok(context)
 }

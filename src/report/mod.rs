@@ -14,6 +14,7 @@ pub mod pages;
 pub mod dataset;
 pub mod datasets;
 pub mod summary;
+pub mod reach;
 pub mod export;
 
 use std::collections::BTreeMap;
@@ -59,6 +60,17 @@ impl Default for SiteSettings {
 }
 
 impl SiteSettings {
+    /// The absolute address of the site's folder, with a slash at its end; `None` where `base_url` does not say.
+    pub fn home(&self) -> Option<String> {
+        self.address().map(|address| format!("{address}/"))
+    }
+
+    /// The same without the slash.
+    fn address(&self) -> Option<&str> {
+        let url = self.base_url.as_deref()?;
+        Some(url.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/'))
+    }
+
     /// The path of the site on its host, with a slash at both ends; `/` where `base_url` does not say.
     fn base_path(&self) -> String {
         let url = self.base_url.as_deref().unwrap_or_default();
@@ -185,11 +197,13 @@ struct Frame<'a> {
     root: &'a str,
     /// Which entry of the navigation is the page's.
     section: &'a str,
-    /// What the page's icon shows.
+    /// What the page's icon shows: the worst status of the page's wrappers, so that it is seen from afar.
     status: Status,
     /// How many wrappers of the page have a score and are not Healthy: what its title begins with.
     troubled: usize,
     site_title: &'a str,
+    /// Where the site is, without a slash at its end; absent where that is not known.
+    site_address: Option<&'a str>,
     currency: &'a str,
     refresh_seconds: u32,
     version: &'a str,
@@ -205,6 +219,7 @@ fn frame<'a>(settings: &'a SiteSettings, root: &'a str, section: &'a str) -> Fra
         status: Status::NoData,
         troubled: 0,
         site_title: &settings.title,
+        site_address: settings.address(),
         currency: &settings.currency,
         refresh_seconds: settings.refresh_seconds,
         version: env!("CARGO_PKG_VERSION"),
@@ -217,8 +232,10 @@ fn frame<'a>(settings: &'a SiteSettings, root: &'a str, section: &'a str) -> Fra
 /// # Errors
 /// If a template fails, with the template's name and the place in it.
 pub fn render(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Result<Site> {
+    let statuses = snapshot.wrappers.iter().map(|wrapper| wrapper.summary.health.status);
+    let worst = statuses.min().unwrap_or(Status::NoData);
     let frame = |root, section| Frame {
-        status: snapshot.system.status,
+        status: worst,
         troubled: snapshot.system.unhealthy_wrappers,
         ..frame(settings, root, section)
     };
@@ -251,6 +268,7 @@ pub fn render(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Re
     for (path, bytes) in &theme.assets {
         site.add(path.as_str(), *bytes)?;
     }
+    reach::add(&mut site, snapshot, settings)?;
     Ok(site)
 }
 

@@ -9,6 +9,7 @@ use serde::Serialize;
 use tera::Context;
 
 use crate::analysis::activity::FEED_HOURS;
+use crate::analysis::breakdown::parts;
 use crate::analysis::health::Status;
 use crate::analysis::snapshot::{Detail, Snapshot};
 use crate::analysis::trend::{cells, scores, stretches, wrapper_before};
@@ -86,6 +87,9 @@ pub fn view(snapshot: &Snapshot, at: usize, detail: &Detail) -> Result<Context> 
     context.insert("breakdown", &detail.breakdown);
     context.insert("errors", &errors(detail));
     context.insert("series", &detail.by_series);
+    let credit = snapshot.facts.settings.health.fallback_credit;
+    context.insert("by_model", &parts(&detail.by_series, credit, |row| &row.model));
+    context.insert("by_type", &parts(&detail.by_series, credit, |row| &row.operation_type));
     context.insert("slowest", &detail.slowest.iter().map(SampleRow::of).collect::<Vec<_>>());
     context.insert("in_flight", &detail.in_flight.iter().map(InFlightRow::of).collect::<Vec<_>>());
     context.insert("feed_hours", &FEED_HOURS);
