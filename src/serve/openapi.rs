@@ -11,7 +11,7 @@ use crate::serve::api::{ALL, Answer, ENDPOINTS, Endpoint, Parameter};
 use crate::serve::operations::{LINES, MOST_BYTES, MOST_RECORD_BYTES, MOST_RECORDS};
 use crate::serve::sign_in::COOKIE_NAME;
 
-/// What an [`Endpoint`] can go wrong with.
+/// What a question can go wrong with.
 const BAD: &str = "A parameter is out of its bounds";
 const UNKNOWN: &str = "There is no such wrapper";
 
