@@ -13,4 +13,5 @@ pub mod figures;
 pub mod health;
 pub mod snapshot;
 pub mod trend;
+pub mod service;
 pub mod window;
