@@ -23,6 +23,14 @@ bench *ARGS:
     python3 benches/run.py {{ARGS}}
     node benches/page.mjs
 
+# The daemon beside nginx, and how soon sockets are told
+bench-serve *ARGS:
+    python3 benches/serve.py {{ARGS}}
+
+# The API, fuzzed by its own document
+fuzz-api *ARGS:
+    tests/fuzz-api {{ARGS}}
+
 # dash's numbers against DuckDB's, on 200,000 sample records
 crosscheck:
     python3 benches/crosscheck.py
