@@ -8,7 +8,7 @@ use crate::analysis::activity::{Event, events, feed, health_at, statuses};
 use crate::analysis::facts::{Facts, WrapperFacts};
 use crate::analysis::figures::Figures;
 use crate::analysis::health::{Health, Status, mean_score};
-use crate::analysis::window::{Window, step_minutes};
+use crate::analysis::window::{Window, drawn_minutes, step_minutes};
 use crate::model::bucket::Bucket;
 use crate::model::history::{WrapperId, merged, slice};
 use crate::model::notes::Sample;
@@ -17,7 +17,7 @@ use crate::model::rollup::InFlight;
 use crate::model::time::{DAY_MS, HOUR_MS};
 
 /// The ranges that charts offer: label and hours.
-pub const RANGES: [(&str, u32); 3] = [("1H", 1), ("24H", 24), ("7D", 168)];
+pub const RANGES: [(&str, u32); 4] = [("1H", 1), ("24H", 24), ("7D", 168), ("30D", 720)];
 
 /// Hours of the range that is shown first, and that rows and exports are of where nothing else is asked for.
 pub const DAY_HOURS: u32 = 24;
@@ -185,10 +185,18 @@ pub fn system<'a>(facts: &Facts, window: Window, summaries: impl Iterator<Item =
     }
 }
 
-/// A wrapper's points over the last `hours` hours.
+/// A wrapper's points over the last `hours` hours, as rows of an answer.
 pub fn range(facts: &Facts, wrapper: &WrapperFacts, hours: u32) -> Range {
+    range_in(facts, wrapper, hours, step_minutes(hours))
+}
+
+/// A wrapper's points over the last `hours` hours, as charts draw them.
+pub fn drawn_range(facts: &Facts, wrapper: &WrapperFacts, hours: u32) -> Range {
+    range_in(facts, wrapper, hours, drawn_minutes(hours))
+}
+
+fn range_in(facts: &Facts, wrapper: &WrapperFacts, hours: u32, step_minutes: i64) -> Range {
     let window = Window::last_hours(facts.moment_ms, hours);
-    let step_minutes = step_minutes(hours);
     let credit = facts.settings.health.fallback_credit;
     let cells = window.cells(&wrapper.history, step_minutes);
     let points = cells.iter().map(|(at, bucket)| (*at, Figures::of(bucket, credit))).collect();
@@ -209,7 +217,7 @@ fn detail(facts: &Facts, wrapper: &WrapperFacts) -> Detail {
     let hours = breakdown_hours(facts.moment_ms);
     let sum = merged(slice(&wrapper.history.hours, hours.start, hours.end));
     Detail {
-        ranges: RANGES.iter().map(|&(_, hours)| range(facts, wrapper, hours)).collect(),
+        ranges: RANGES.iter().map(|&(_, hours)| drawn_range(facts, wrapper, hours)).collect(),
         breakdown_from_ms: hours.start * HOUR_MS,
         breakdown: Figures::of(&sum, facts.settings.health.fallback_credit),
         latency: sum,

@@ -1,31 +1,32 @@
 //! How long operations take: percentiles over time, and the distribution behind them.
 
-use plotly::common::{DashType, Line, Marker};
-use plotly::layout::Axis;
-use plotly::{Bar, Layout};
-
 use crate::analysis::snapshot::Range;
 use crate::model::sketch::{RELATIVE_ERROR, Sketch, ZERO_BIN, value_of};
-use crate::report::charts::{
-    COLOURS, Figure, HOVER_TEXT, axis_title, line, margin, milliseconds_axis, time_layout,
-};
+use crate::report::charts::axis::{Axis, Tick, Unit};
+use crate::report::charts::{Across, Chart, Mark, Paint, Series, Shape, Span, largest, painted};
 use crate::report::format;
 
 /// A distribution has at most this many bars.
 const BARS: i32 = 28;
 /// Bars between two labels.
-const LABEL_EVERY: usize = 4;
+const LABEL_EVERY: usize = 5;
 
 /// p50, p95 and p99 over time.
-pub fn percentiles(range: &Range) -> Figure {
-    let hover = "%{y:,.1f} ms";
-    let p50 = line(range, "p50", |figures| figures.p50).hover_template(hover);
-    let p95 = line(range, "p95", |figures| figures.p95).hover_template(hover);
+pub fn percentiles(range: &Range, marks: Vec<Mark>) -> Chart {
+    let p50 = Series::line("p50", range, |figures| figures.p50);
+    let p95 = Series::line("p95", range, |figures| figures.p95);
+    let p99 = Series::line("p99", range, |figures| figures.p99);
     // Where few operations make both the same, p95 shows between the dots.
-    let dots = Line::new().width(1.75).dash(DashType::Dot);
-    let p99 = line(range, "p99", |figures| figures.p99).hover_template(hover).line(dots);
-    let layout = time_layout().y_axis(milliseconds_axis("Response time"));
-    Figure::new(vec![p50, p95, p99], layout)
+    let series = painted(vec![p50, p95, Series { shape: Shape::Dotted, ..p99 }]);
+    Chart {
+        name: "percentiles",
+        title: "Response time percentiles over time".to_owned(),
+        across: Across::Time(Span::of(range)),
+        left: Axis::up_to(largest(&series), Unit::Milliseconds, "Response time"),
+        right: None,
+        series,
+        marks,
+    }
 }
 
 /// One bar of a distribution: the operations that took longer than `from_ms` and up to `to_ms`.
@@ -64,32 +65,29 @@ pub fn bins(sketch: &Sketch) -> Vec<Bin> {
 }
 
 /// How many operations took how long; each bar is wider than the one before by the same ratio.
-pub fn distribution(sketch: &Sketch) -> Figure {
+pub fn distribution(sketch: &Sketch) -> Chart {
     let bins = bins(sketch);
     let total = sketch.count().max(1);
-    let hover = bins.iter().map(|bin| hover(bin, total)).collect();
-    let bar = Bar::new((0..bins.len()).collect(), bins.iter().map(|bin| bin.count).collect())
-        .marker(Marker::new().color(COLOURS[0]))
-        .hover_text_array(hover)
-        .hover_info(HOVER_TEXT)
-        .name("Operations");
+    let bars = Series {
+        name: "Operations".to_owned(),
+        shape: Shape::Bar,
+        paint: Paint::Series(0),
+        right: false,
+        values: bins.iter().map(|bin| Some(bin.count as f64)).collect(),
+        texts: bins.iter().map(|bin| hover(bin, total)).collect(),
+    };
     // Labels stand between bars, where a bin begins.
-    let labelled = || (0..bins.len()).step_by(LABEL_EVERY);
-    let layout = Layout::new()
-        .auto_size(true)
-        .bar_gap(0.06)
-        .show_legend(false)
-        .margin(margin())
-        .x_axis(
-            Axis::new()
-                .title(axis_title("Response time"))
-                .tick_values(labelled().map(|at| at as f64 - 0.5).collect())
-                .tick_text(labelled().map(|at| format::duration(bins[at].from_ms)).collect())
-                .show_grid(false)
-                .zero_line(false),
-        )
-        .y_axis(Axis::new().title(axis_title("Operations")).zero_line(false));
-    Figure::new(vec![bar], layout)
+    let labelled = (0..bins.len()).step_by(LABEL_EVERY);
+    let ticks = labelled.map(|at| Tick { at: at as f64, label: format::duration(bins[at].from_ms) });
+    Chart {
+        name: "distribution",
+        title: "How many operations took how long".to_owned(),
+        across: Across::Bins { count: bins.len(), ticks: ticks.collect() },
+        left: Axis::up_to(largest([&bars]), Unit::Count, "Operations"),
+        right: None,
+        series: vec![bars],
+        marks: Vec::new(),
+    }
 }
 
 fn hover(bin: &Bin, total: u64) -> String {

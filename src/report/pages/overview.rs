@@ -7,7 +7,8 @@ use crate::analysis::activity::FEED_HOURS;
 use crate::analysis::snapshot::{Snapshot, Summary, charted};
 use crate::report::charts::{health, performance};
 use crate::report::format;
-use crate::report::pages::{Chart, built, choices};
+use crate::report::pages::built;
+use crate::report::pages::chart::{ChartView, choices};
 
 /// Entries of the feed on the first page.
 const ACTIVITY: usize = 10;
@@ -15,7 +16,9 @@ const ACTIVITY: usize = 10;
 pub fn view(snapshot: &Snapshot) -> Result<Context> {
     let drawn: Vec<_> = charted(snapshot.facts).into_iter().map(|at| &snapshot.wrappers[at]).collect();
     let detailed = drawn.iter().filter_map(|wrapper| Some((wrapper, wrapper.detail.as_ref()?)));
-    let ranges = |at| detailed.clone().map(move |(w, detail)| (w.summary.name.as_str(), &detail.ranges[at]));
+    let ranges = |at: usize| -> Vec<_> {
+        detailed.clone().map(|(w, detail)| (w.summary.name.as_str(), &detail.ranges[at])).collect()
+    };
     let (choices, chosen) = choices(detailed.clone().map(|(_, detail)| detail.ranges.as_slice()));
     let summaries: Vec<&Summary> = snapshot.wrappers.iter().map(|wrapper| &wrapper.summary).collect();
     let mut context = Context::new();
@@ -24,8 +27,12 @@ pub fn view(snapshot: &Snapshot) -> Result<Context> {
     context.insert("window", &format::stretch(snapshot.facts.settings.health.window_minutes));
     context.insert("choices", &choices);
     context.insert("chosen", chosen);
-    context.insert("performance", &Chart::ranged(|at| performance::lines(ranges(at))));
-    context.insert("health", &Chart::single(health::bars(drawn.iter().map(|wrapper| &wrapper.summary))));
+    context.insert(
+        "performance",
+        &ChartView::ranged(chosen, |at| performance::system(&ranges(at), Vec::new()))?,
+    );
+    context
+        .insert("health", &ChartView::single(&health::bars(drawn.iter().map(|wrapper| &wrapper.summary)))?);
     context.insert("drawn", &drawn.len());
     context.insert("wrappers", &summaries);
     context.insert("activity", &snapshot.activity[..snapshot.activity.len().min(ACTIVITY)]);

@@ -14,7 +14,8 @@ use crate::analysis::snapshot::{Detail, Snapshot};
 use crate::model::time::HOUR_MS;
 use crate::report::charts::{latency, performance};
 use crate::report::format;
-use crate::report::pages::{Chart, InFlightRow, SampleRow, choices};
+use crate::report::pages::chart::{ChartView, choices};
+use crate::report::pages::{InFlightRow, SampleRow};
 
 /// Entries of the wrapper's own feed.
 const ACTIVITY: usize = 30;
@@ -59,9 +60,15 @@ pub fn view(snapshot: &Snapshot, at: usize, detail: &Detail) -> Result<Context> 
     context.insert("choices", &choices);
     context.insert("chosen", chosen);
     context.insert("hours", &hours(&detail.statuses));
-    context.insert("performance", &Chart::ranged(|at| performance::dual(&detail.ranges[at])));
-    context.insert("percentiles", &Chart::ranged(|at| latency::percentiles(&detail.ranges[at])));
-    context.insert("distribution", &Chart::single(latency::distribution(&detail.latency.latency)));
+    context.insert(
+        "performance",
+        &ChartView::ranged(chosen, |at| performance::dual(&detail.ranges[at], Vec::new()))?,
+    );
+    context.insert(
+        "percentiles",
+        &ChartView::ranged(chosen, |at| latency::percentiles(&detail.ranges[at], Vec::new()))?,
+    );
+    context.insert("distribution", &ChartView::single(&latency::distribution(&detail.latency.latency))?);
     context.insert("breakdown", &detail.breakdown);
     context.insert("errors", &errors(detail));
     context.insert("series", &detail.by_series);
