@@ -10,6 +10,8 @@ use toml::Table;
 
 use crate::analysis::facts::Settings;
 use crate::analysis::health::{HealthSettings, Preset};
+use crate::archive::settings::ArchiveSettings;
+use crate::publish::sha256;
 use crate::report::SiteSettings;
 use crate::serve::ServeSettings;
 use crate::sources::settings::{SourceSettings, validate};
@@ -29,8 +31,11 @@ pub struct Config {
     pub site: SiteSettings,
     pub analysis: Settings,
     pub store: StoreSettings,
+    pub archive: ArchiveSettings,
     pub serve: ServeSettings,
     pub sources: Vec<SourceSettings>,
+    /// SHA-256 of the file.
+    pub hash: String,
 }
 
 /// The file as it is written.
@@ -41,6 +46,7 @@ struct File {
     health: Table,
     activity: Activity,
     store: StoreSettings,
+    archive: ArchiveSettings,
     serve: ServeSettings,
     source: Vec<SourceSettings>,
 }
@@ -86,6 +92,9 @@ fn parse(text: &str, root: &Path) -> Result<Config> {
         bail!("in `[site]`: `base_url = \"{url}\"` does not begin with `http://` or `https://`");
     }
     file.store.validate().map_err(|problem| anyhow!("in `[store]`: {problem}"))?;
+    if let Some(problem) = file.archive.problem() {
+        bail!("in `[archive]`: {problem}");
+    }
     if let Some(problem) = file.serve.problem() {
         bail!("in `[serve]`: {problem}");
     }
@@ -98,7 +107,9 @@ fn parse(text: &str, root: &Path) -> Result<Config> {
         site: file.site,
         analysis: Settings { health, quiet_after_minutes: file.activity.quiet_after_minutes },
         store: file.store,
+        archive: file.archive,
         serve: file.serve,
+        hash: sha256(text.as_bytes()),
         sources: if file.source.is_empty() { vec![logs] } else { file.source },
     })
 }

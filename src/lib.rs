@@ -8,6 +8,7 @@ pub mod store;
 pub mod analysis;
 pub mod report;
 pub mod publish;
+pub mod archive;
 pub mod pipeline;
 pub mod serve;
 pub mod sample;

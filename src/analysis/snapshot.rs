@@ -73,6 +73,8 @@ pub struct Range {
     pub window: Window,
     pub step_minutes: i64,
     pub points: Vec<(i64, Figures)>,
+    /// All points together.
+    pub total: Figures,
 }
 
 /// One kind of error over the breakdown's hours.
@@ -162,10 +164,8 @@ pub fn summary(facts: &Facts, wrapper: &WrapperFacts, window: Window) -> Summary
 pub fn system<'a>(facts: &Facts, window: Window, summaries: impl Iterator<Item = &'a Summary>) -> System {
     let summaries: Vec<_> = summaries.collect();
     let credit = facts.settings.health.fallback_credit;
-    let mut sum = Bucket::default();
-    for wrapper in &facts.wrappers {
-        sum.merge(&window.sum(&wrapper.history));
-    }
+    let sums = parallel::map(&facts.wrappers, |wrapper| window.sum(&wrapper.history));
+    let sum = Bucket::sum(&sums.iter().collect::<Vec<_>>());
     let active_wrappers = summaries.iter().filter(|summary| summary.figures.total_operations > 0).count();
     let is_healthy = |summary: &&&Summary| summary.health.status == Status::Healthy;
     let healthy_wrappers = summaries.iter().filter(is_healthy).count();
@@ -200,24 +200,27 @@ fn range_in(facts: &Facts, wrapper: &WrapperFacts, hours: u32, step_minutes: i64
     let credit = facts.settings.health.fallback_credit;
     let cells = window.cells(&wrapper.history, step_minutes);
     let points = cells.iter().map(|(at, bucket)| (*at, Figures::of(bucket, credit))).collect();
+    let total = Figures::of(&merged(&cells), credit);
     let label = RANGES.iter().find(|range| range.1 == hours).map_or("", |range| range.0);
-    Range { label, hours, window, step_minutes, points }
+    Range { label, hours, window, step_minutes, points, total }
 }
 
 fn report(facts: &Facts, wrapper: &WrapperFacts, window: Window) -> WrapperReport {
+    let day = range(facts, wrapper, DAY_HOURS);
     WrapperReport {
         summary: summary(facts, wrapper, window),
-        day: range(facts, wrapper, DAY_HOURS),
         activity: feed(events(wrapper, facts.moment_ms, &facts.settings)),
-        detail: wrapper.detailed.then(|| detail(facts, wrapper)),
+        detail: wrapper.detailed.then(|| detail(facts, wrapper, &day)),
+        day,
     }
 }
 
-fn detail(facts: &Facts, wrapper: &WrapperFacts) -> Detail {
+fn detail(facts: &Facts, wrapper: &WrapperFacts, day: &Range) -> Detail {
+    let range = |hours| if hours == DAY_HOURS { day.clone() } else { drawn_range(facts, wrapper, hours) };
     let hours = breakdown_hours(facts.moment_ms);
     let sum = merged(slice(&wrapper.history.hours, hours.start, hours.end));
     Detail {
-        ranges: RANGES.iter().map(|&(_, hours)| drawn_range(facts, wrapper, hours)).collect(),
+        ranges: RANGES.iter().map(|&(_, hours)| range(hours)).collect(),
         breakdown_from_ms: hours.start * HOUR_MS,
         breakdown: Figures::of(&sum, facts.settings.health.fallback_credit),
         latency: sum,
@@ -254,7 +257,8 @@ fn breakdown_hours(moment_ms: i64) -> std::ops::Range<i64> {
     to - i64::from(BREAKDOWN_HOURS)..to
 }
 
-fn error_kinds(facts: &Facts, wrapper: &WrapperFacts) -> Vec<ErrorKind> {
+/// A wrapper's failures over the breakdown's hours, the most frequent first.
+pub fn error_kinds(facts: &Facts, wrapper: &WrapperFacts) -> Vec<ErrorKind> {
     let hours = breakdown_hours(facts.moment_ms);
     let mut kinds: BTreeMap<&str, ErrorKind> = BTreeMap::new();
     for (_, notes) in slice(&wrapper.history.notes, hours.start.div_euclid(24), hours.end.div_euclid(24) + 1)

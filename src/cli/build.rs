@@ -68,6 +68,7 @@ fn as_json(built: &Built, seconds: f64) -> serde_json::Value {
     })
 }
 
-fn bytes(bytes: u64) -> String {
+/// `1.40 MiB`.
+pub fn bytes(bytes: u64) -> String {
     indicatif::HumanBytes(bytes).to_string()
 }

@@ -1,4 +1,4 @@
-//! `dash export`: metrics to standard output or a file.
+//! `dash export`: metrics, or the operations themselves, to standard output or a file.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -6,9 +6,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use clap::error::ErrorKind;
 
 use crate::analysis::window::MAX_HOURS;
 use crate::cli::Common;
+use crate::cli::operations::{self, Wanted};
 use crate::cli::site::Site;
 use crate::cli::talk::Talk;
 use crate::pipeline;
@@ -16,9 +18,13 @@ use crate::report::export::{Export, Format};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// One row a wrapper and hour
-    #[arg(long, value_enum, default_value = "csv")]
-    format: As,
+    /// The records of operations, from the files that still have them, instead of metrics
+    #[arg(long)]
+    operations: bool,
+    /// How it is written: metrics as `csv` (if not given) or `json`, operations as `jsonl` (if not given) or
+    /// `csv`, which has the native fields
+    #[arg(long, value_enum)]
+    format: Option<As>,
     /// Only this wrapper
     #[arg(long, value_name = "NAME")]
     wrapper: Option<String>,
@@ -34,26 +40,53 @@ pub struct Arguments {
 enum As {
     Csv,
     Json,
+    Jsonl,
 }
 
 pub fn run(arguments: &Arguments, common: &Common, talk: &Talk) -> Result<()> {
     let site = Site::open(common)?;
+    let &Arguments { operations, format, hours, .. } = arguments;
+    let wrapper = arguments.wrapper.as_deref();
+    match (operations, format) {
+        (true, None | Some(As::Jsonl)) => {
+            let wanted = Wanted { as_csv: false, hours, wrapper };
+            operations::write(&wanted, &site, talk, &mut *open(arguments)?)
+        }
+        (true, Some(As::Csv)) => {
+            let wanted = Wanted { as_csv: true, hours, wrapper };
+            operations::write(&wanted, &site, talk, &mut *open(arguments)?)
+        }
+        (false, None | Some(As::Csv)) => metrics(Format::Csv, arguments, &site, talk),
+        (false, Some(As::Json)) => metrics(Format::Json, arguments, &site, talk),
+        (true, Some(As::Json)) => wrong_usage("operations are written as `jsonl` or `csv`"),
+        (false, Some(As::Jsonl)) => wrong_usage("metrics are written as `csv` or `json`"),
+    }
+}
+
+fn wrong_usage(message: &str) -> ! {
+    let message = format!("{message}; choose one of them for `--format`\n");
+    clap::Error::raw(ErrorKind::InvalidValue, message).exit()
+}
+
+fn metrics(format: Format, arguments: &Arguments, site: &Site, talk: &Talk) -> Result<()> {
     let facts = pipeline::gather(&site.plan(), &talk.progress())?;
     if let Some(name) = arguments.wrapper.as_deref().filter(|name| facts.wrapper(name).is_none()) {
         let names: Vec<_> = facts.wrappers.iter().take(20).map(|wrapper| wrapper.id.name.as_str()).collect();
         bail!("there is no wrapper `{name}`; known are: {}", names.join(", "));
     }
-    let format = match arguments.format {
-        As::Json => Format::Json,
-        As::Csv => Format::Csv,
-    };
-    let mut out: Box<dyn Write> = match &arguments.to {
-        Some(path) => Box::new(File::create(path).with_context(|| format!("creating `{}`", path.display()))?),
-        None => Box::new(std::io::stdout().lock()),
-    };
-    let mut out = BufWriter::new(&mut out);
+    let mut out = open(arguments)?;
     let export = Export { format, hours: arguments.hours, wrapper: arguments.wrapper.clone() };
     export.write(&facts, &mut out)?;
     out.flush()?;
     Ok(())
+}
+
+fn open(arguments: &Arguments) -> Result<Box<dyn Write>> {
+    Ok(match &arguments.to {
+        Some(path) => {
+            let file = File::create(path).with_context(|| format!("creating `{}`", path.display()))?;
+            Box::new(BufWriter::new(file))
+        }
+        None => Box::new(BufWriter::new(std::io::stdout().lock())),
+    })
 }

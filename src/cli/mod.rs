@@ -6,9 +6,11 @@ mod build;
 mod check;
 mod export;
 mod init;
+mod operations;
 mod sample;
 mod serve;
 mod site;
+mod snapshot;
 mod talk;
 
 use std::path::PathBuf;
@@ -70,7 +72,9 @@ enum Command {
     Build,
     /// Build, serve, watch the logs, rebuild and push
     Serve(serve::Serve),
-    /// Metrics, one wrapper and hour a row, as JSON or CSV
+    /// Build, and keep this snapshot in the archive
+    Snapshot(snapshot::Snapshot),
+    /// Metrics, one wrapper and hour a row, or the operations themselves
     Export(export::Arguments),
     /// Realistic sample operations, from a seed
     Sample(sample::Sample),
@@ -100,6 +104,7 @@ fn run(cli: &Cli, talk: &Talk) -> Result<()> {
         Command::Init(init) => init::run(init, talk),
         Command::Build => build::run(&cli.common, talk),
         Command::Serve(serve) => serve::run(serve, &cli.common, talk),
+        Command::Snapshot(snapshot) => snapshot::run(snapshot, &cli.common, talk),
         Command::Export(export) => export::run(export, &cli.common, talk),
         Command::Sample(sample) => sample::run(sample, &cli.common),
         Command::Check => check::run(&cli.common, talk),

@@ -21,6 +21,9 @@ pub struct WrapperId {
 pub struct History {
     /// End of the wrapper's oldest known operation.
     pub first_end_ms: i64,
+    /// Older minutes as chunks of bytes, each an encoded list of (minute, all series): what travels with a
+    /// published site and no page of it looks at.
+    pub packed_minutes: Vec<Box<[u8]>>,
     /// (minute, all series).
     pub minutes: Vec<(i64, Bucket)>,
     /// (hour, all series).

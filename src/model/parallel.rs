@@ -1,5 +1,6 @@
 //! The same work on many values, on all cores.
 
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -43,6 +44,15 @@ pub fn map_with<T: Sync, Tool, R: Send>(
 /// As [`map_with`], for work that needs no tool.
 pub fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     map_with(items, || (), |(), item| work(item))
+}
+
+/// Two pieces of work side by side.
+pub fn join<A: Send, B>(a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B) -> (A, B) {
+    thread::scope(|scope| {
+        let a = scope.spawn(a);
+        let b = b();
+        (a.join().unwrap_or_else(|panic| resume_unwind(panic)), b)
+    })
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::analysis::facts::{Facts, Settings};
 use crate::analysis::window::MAX_HOURS;
+use crate::model::bucket::Bucket;
 use crate::model::codec::{Decode, Encode, from_bytes, to_bytes};
 use crate::model::history::{History, WrapperId};
 use crate::model::parallel;
@@ -71,6 +72,11 @@ fn write_history(history: &History, moment_ms: i64) -> Vec<u8> {
     let hours = history.hours.partition_point(|hour| hour.0 < first_hour);
     let newest_day = history.days.len().saturating_sub(1);
     let mut out = to_bytes(&history.first_end_ms);
+    (history.packed_minutes.len() as u64).encode(&mut out);
+    for chunk in &history.packed_minutes {
+        (chunk.len() as u64).encode(&mut out);
+        out.extend_from_slice(chunk);
+    }
     history.minutes.encode(&mut out);
     history.hours[hours..].encode(&mut out);
     history.days[newest_day..].encode(&mut out);
@@ -82,38 +88,44 @@ pub fn read_history(bytes: &[u8]) -> Option<History> {
     from_bytes::<Published>(bytes).map(|published| published.0)
 }
 
-/// A history as it is published: without breakdowns and notes, which only pages show.
+/// A history as it is published: without breakdowns and notes, which only pages show. All minutes come back
+/// as buckets.
 struct Published(History);
 
 impl Decode for Published {
     fn decode(input: &mut &[u8]) -> Option<Published> {
-        Some(Published(History {
-            first_end_ms: i64::decode(input)?,
-            minutes: Vec::decode(input)?,
-            hours: Vec::decode(input)?,
-            days: Vec::decode(input)?,
-            ..History::default()
-        }))
+        let first_end_ms = i64::decode(input)?;
+        let mut minutes: Vec<(i64, Bucket)> = Vec::new();
+        for _ in 0..u64::decode(input)? {
+            let length = usize::try_from(u64::decode(input)?).ok()?;
+            let (chunk, rest) = input.split_at_checked(length)?;
+            minutes.extend(from_bytes::<Vec<_>>(chunk)?);
+            *input = rest;
+        }
+        minutes.extend(Vec::<(i64, Bucket)>::decode(input)?);
+        let (hours, days) = (Vec::decode(input)?, Vec::decode(input)?);
+        Some(Published(History { first_end_ms, minutes, hours, days, ..History::default() }))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::bucket::Bucket;
 
     #[test]
     fn a_published_history_comes_back() {
         let one = |success| Bucket { success, ..Bucket::default() };
         let history = History {
             first_end_ms: 7,
+            packed_minutes: vec![to_bytes(&vec![(59_940i64, one(3)), (59_941, one(4))]).into()],
             minutes: vec![(59_999, one(1)), (60_000, one(2))],
             hours: vec![(1, one(9)), (1000, one(3))],
             days: vec![(1, one(4)), (2, one(5))],
             ..History::default()
         };
         let back = read_history(&write_history(&history, 1000 * 3_600_000)).expect("just written");
-        assert_eq!(back.minutes, history.minutes);
+        let minutes = [(59_940, one(3)), (59_941, one(4)), (59_999, one(1)), (60_000, one(2))];
+        assert_eq!(back.minutes, minutes);
         assert_eq!((back.first_end_ms, back.hours, back.days), (7, vec![(1000, one(3))], vec![(2, one(5))]));
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::analysis::facts::{Facts, WrapperFacts};
 use crate::analysis::figures::Figures;
 use crate::analysis::health::Factor;
-use crate::analysis::snapshot::{self, Range, Snapshot, Summary};
+use crate::analysis::snapshot::{self, Range, Snapshot, Summary, System, WrapperReport};
 use crate::analysis::window::Window;
 use crate::model::parallel;
 use crate::model::time::rfc3339;
@@ -34,16 +34,16 @@ pub struct Row {
 }
 
 #[derive(Serialize)]
-struct WrapperHealth {
+struct WrapperHealth<'a> {
     health_score: Option<f64>,
     status: &'static str,
     last_activity: Option<String>,
     #[serde(flatten)]
-    figures: Figures,
+    figures: &'a Figures,
     in_flight: usize,
     first_seen: String,
-    slug: String,
-    factors: Vec<Factor>,
+    slug: &'a str,
+    factors: &'a [Factor],
 }
 
 /// The window of the two health answers: the health window, or the last `hours` hours.
@@ -59,7 +59,10 @@ pub fn system_health(facts: &Facts, hours: Option<u32>) -> Value {
     let window = health_window(facts, hours);
     let summaries: Vec<_> =
         facts.wrappers.iter().map(|wrapper| snapshot::summary(facts, wrapper, window)).collect();
-    let system = snapshot::system(facts, window, summaries.iter());
+    system_answer(&snapshot::system(facts, window, summaries.iter()), facts.moment_ms)
+}
+
+fn system_answer(system: &System, moment_ms: i64) -> Value {
     json!({
         "overall_health_score": system.score,
         "system_status": system.status.word(),
@@ -72,7 +75,7 @@ pub fn system_health(facts: &Facts, hours: Option<u32>) -> Value {
         "overall_success_rate": system.figures.success_rate,
         "error_count": system.figures.error_count,
         "operations_per_minute": system.operations_per_minute,
-        "last_health_check": rfc3339(facts.moment_ms),
+        "last_health_check": rfc3339(moment_ms),
     })
 }
 
@@ -80,22 +83,24 @@ pub fn system_health(facts: &Facts, hours: Option<u32>) -> Value {
 pub fn wrappers_health(facts: &Facts, hours: Option<u32>) -> Map<String, Value> {
     let window = health_window(facts, hours);
     let entry = |wrapper: &WrapperFacts| {
-        let health = wrapper_health(snapshot::summary(facts, wrapper, window));
-        (wrapper.id.name.clone(), json!(health))
+        let summary = snapshot::summary(facts, wrapper, window);
+        (wrapper.id.name.clone(), json!(WrapperHealth::of(&summary)))
     };
     facts.wrappers.iter().map(entry).collect()
 }
 
-fn wrapper_health(summary: Summary) -> WrapperHealth {
-    WrapperHealth {
-        health_score: summary.health.score,
-        status: summary.health.status.word(),
-        last_activity: summary.last_activity_ms.map(rfc3339),
-        figures: summary.figures,
-        in_flight: summary.in_flight,
-        first_seen: rfc3339(summary.first_seen_ms),
-        slug: summary.slug,
-        factors: summary.health.factors,
+impl WrapperHealth<'_> {
+    fn of(summary: &Summary) -> WrapperHealth<'_> {
+        WrapperHealth {
+            health_score: summary.health.score,
+            status: summary.health.status.word(),
+            last_activity: summary.last_activity_ms.map(rfc3339),
+            figures: &summary.figures,
+            in_flight: summary.in_flight,
+            first_seen: rfc3339(summary.first_seen_ms),
+            slug: &summary.slug,
+            factors: &summary.health.factors,
+        }
     }
 }
 
@@ -133,8 +138,11 @@ fn metrics(name: &str, range: &Range, moment_ms: i64) -> Value {
 pub fn add(site: &mut Site, snapshot: &Snapshot) -> Result<()> {
     let (facts, moment_ms) = (snapshot.facts, snapshot.facts.moment_ms);
     let mut answer = |path: &str, answer: Value| site.add(path, serde_json::to_vec(&answer)?);
-    answer("api/system/health.json", envelope(system_health(facts, None), moment_ms))?;
-    answer("api/wrappers/health.json", envelope(wrappers_health(facts, None), moment_ms))?;
+    answer("api/system/health.json", envelope(system_answer(&snapshot.system, moment_ms), moment_ms))?;
+    let health =
+        |wrapper: &WrapperReport| (wrapper.summary.name.clone(), json!(WrapperHealth::of(&wrapper.summary)));
+    let health: Map<_, _> = snapshot.wrappers.iter().map(health).collect();
+    answer("api/wrappers/health.json", envelope(health, moment_ms))?;
     answer(ACTIVITY, envelope(&snapshot.activity, moment_ms))?;
     let lines = snapshot.wrappers.iter().map(|wrapper| (wrapper.summary.name.as_str(), &wrapper.day));
     answer("api/charts/performance.json", json!(charts::performance::lines(lines)))?;

@@ -11,6 +11,7 @@ pub mod charts;
 pub mod pages;
 pub mod dataset;
 pub mod datasets;
+pub mod summary;
 pub mod export;
 
 use std::collections::BTreeMap;

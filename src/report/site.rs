@@ -33,6 +33,15 @@ impl Site {
         Ok(())
     }
 
+    /// Takes up another part of the site.
+    ///
+    /// # Errors
+    /// As [`Site::add`].
+    pub fn merge(&mut self, part: Site) -> Result<()> {
+        part.kept.into_iter().try_for_each(|path| self.keep(path))?;
+        part.files.into_iter().try_for_each(|(path, bytes)| self.add(path, bytes))
+    }
+
     fn free(&self, path: String) -> Result<String> {
         if !is_plain(&path) {
             bail!("`{path}` is not a plain relative path, so it cannot be written to the output folder");
@@ -68,6 +77,22 @@ mod tests {
         let mut site = Site::default();
         site.add("index.html", "one").expect("the path is free");
         assert!(site.add("index.html", "two").is_err());
+    }
+
+    #[test]
+    fn two_parts_with_one_path_are_an_error() {
+        let part = |path: &str| {
+            let mut site = Site::default();
+            site.add(path, "").expect("the path is free");
+            site
+        };
+        let mut site = part("index.html");
+        site.merge(part("other.html")).expect("the path is free");
+        assert_eq!(site.files().len(), 2);
+        assert!(site.merge(part("index.html")).is_err());
+        let mut kept = Site::default();
+        kept.keep("other.html").expect("the path is free");
+        assert!(site.merge(kept).is_err());
     }
 
     #[test]

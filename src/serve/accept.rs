@@ -23,6 +23,7 @@ use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
 use crate::serve::gate::Gate;
+use crate::serve::status::Status;
 
 /// Most HTTP connections and most live clients at a time, where the system has room for them.
 const MAX_CONNECTIONS: u32 = 4096;
@@ -100,13 +101,14 @@ pub struct Server {
     pub listener: TcpListener,
     pub routes: BoxedFilter<(Response,)>,
     pub gate: Arc<Gate>,
+    pub status: Arc<Status>,
     /// Most connections.
     pub connections: u32,
 }
 
 /// Answers connections until `stop` becomes true, and then ends them.
 pub async fn accept(server: Server, mut stop: watch::Receiver<bool>) {
-    let Server { listener, routes, gate, connections } = server;
+    let Server { listener, routes, gate, status, connections } = server;
     let room = Arc::new(Semaphore::new(connections as usize));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(64 << 10);
@@ -130,13 +132,17 @@ pub async fn accept(server: Server, mut stop: watch::Receiver<bool>) {
         // Frames and answers are written whole: waiting to fill a packet would only delay them.
         let _ = stream.set_nodelay(true);
         let (answers, gate) = (TowerToHyperService::new(warp::service(routes.clone())), Arc::clone(&gate));
+        let status = Arc::clone(&status);
         let service = service_fn(move |request| {
             let answer = gate.refusal(&request).ok_or_else(|| answers.call(request));
+            let status = Arc::clone(&status);
             async move {
-                match answer {
-                    Ok(refusal) => Ok::<_, Infallible>(refusal),
-                    Err(answer) => answer.await,
-                }
+                let answer = match answer {
+                    Ok(refusal) => refusal,
+                    Err(answer) => answer.await?,
+                };
+                status.answered(answer.status());
+                Ok::<_, Infallible>(answer)
             }
         });
         let stream = TokioIo::new(Impatient { stream, stalled: None });

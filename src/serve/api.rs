@@ -1,4 +1,7 @@
-//! The handlers of the API: parameters are read and checked here, answers come from `report/`.
+//! The API: a table of what can be asked, by which parameters, and which function answers. The document that
+//! describes it (`openapi.rs`) is made from the same rows.
+//!
+//! Answers come from `report/`, as functions of a snapshot, and are kept until the next.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -6,9 +9,9 @@ use std::sync::Arc;
 use futures_util::stream;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
-use warp::filters::path::Tail;
+use warp::filters::path::FullPath;
 use warp::http::StatusCode;
-use warp::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
+use warp::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue};
 use warp::reply::{Reply, Response};
 
 use crate::analysis::facts::{Facts, WrapperFacts};
@@ -18,175 +21,298 @@ use crate::model::time::rfc3339;
 use crate::publish::sha256;
 use crate::report::charts;
 use crate::report::datasets::{
-    ACTIVITY, DEFAULT_HOURS, envelope, metrics_envelope, system_health as system_data,
-    wrappers_health as wrappers_data,
+    ACTIVITY, DEFAULT_HOURS, envelope, metrics_envelope, system_health, wrappers_health,
 };
 use crate::report::export::{Export, Format};
-use crate::serve::answer::{ApiError, JSON, Prepared, Request, cacheable, not_modified};
+use crate::serve::answer::{ApiError, JSON, Request};
+use crate::serve::conditions::{Verdict, Version};
+use crate::serve::files::{Files, prepare};
+use crate::serve::metrics;
+use crate::serve::openapi;
+use crate::serve::prepared::Prepared;
+use crate::serve::routes::Shared;
+use crate::serve::state::Current;
 
 /// What a handler gives.
 pub type Answered = Result<Response, ApiError>;
 
-/// Asks a handler, if the request can be answered at all.
-pub async fn read<F: Future<Output = Answered>>(
-    handler: impl FnOnce(Request) -> F,
-    request: Request,
-) -> Response {
-    let answered = match request.check() {
-        Ok(()) => handler(request).await,
-        Err(error) => Err(error),
-    };
-    answered.unwrap_or_else(Reply::into_response)
+/// One row of the API.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// Below the base path, as OpenAPI writes it: `{name}` stands for the name of a wrapper.
+    pub path: &'static str,
+    pub summary: &'static str,
+    pub parameters: &'static [Parameter],
+    pub answer: Answer,
 }
 
-/// `/health`.
-pub async fn health(request: Request) -> Answered {
-    let snapshot = request.current.manifest.id.clone();
-    answer(request, "health".to_owned(), move |facts| {
-        json!({
-            "status": "ok",
-            "timestamp": rfc3339(facts.moment_ms),
-            "version": env!("CARGO_PKG_VERSION"),
-            "snapshot": snapshot,
-        })
-    })
-    .await
+/// What a question may be narrowed by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parameter {
+    Format,
+    /// 1..=[`MAX_HOURS`]; what is looked back on where it is not given, `None` being the health window.
+    Hours(Option<u32>),
+    /// The wrapper in the path.
+    Name,
+    /// The name of a wrapper, or [`ALL`].
+    Wrapper,
 }
 
-/// `/live.json`: a page opens a WebSocket where this says that someone answers.
-pub async fn live(request: Request) -> Answered {
-    let live = |_: &Facts| json!({"live": true, "version": env!("CARGO_PKG_VERSION")});
-    answer(request, "live".to_owned(), live).await
+/// How a question is answered.
+#[derive(Clone, Copy, Debug)]
+pub enum Answer {
+    /// By JSON worked out from the snapshot; `schema` is its name in the document.
+    Worked { schema: &'static str, make: fn(&Current, &Asked) -> Value },
+    /// By a file as it was published.
+    Published { schema: &'static str, path: &'static str },
+    /// By a stream of rows.
+    Export,
 }
 
-/// `/api/system/health`.
-pub async fn system_health(request: Request) -> Answered {
-    let hours = hours(&request)?;
-    let make = move |facts: &Facts| envelope(system_data(facts, hours), facts.moment_ms);
-    answer(request, format!("system {hours:?}"), make).await
+/// The values of a question's parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    hours: Option<u32>,
+    format: Format,
+    /// The index of a wrapper in the facts; all where absent.
+    wrapper: Option<usize>,
 }
 
-/// `/api/wrappers/health`.
-pub async fn wrappers_health(request: Request) -> Answered {
-    let hours = hours(&request)?;
-    let make = move |facts: &Facts| envelope(wrappers_data(facts, hours), facts.moment_ms);
-    answer(request, format!("wrappers {hours:?}"), make).await
-}
-
-/// `/api/wrappers/{name}/metrics`; `name` is encoded still.
-pub async fn wrapper_metrics(name: String, request: Request) -> Answered {
-    let name = percent_decode_str(&name).decode_utf8_lossy().into_owned();
-    let hours = hours(&request)?.unwrap_or(DEFAULT_HOURS);
-    let at = position(&request, &name)?;
-    let make = move |facts: &Facts| metrics_envelope(facts, &facts.wrappers[at], hours);
-    answer(request, format!("metrics {hours} {name}"), make).await
-}
-
-/// `/api/charts/performance`: a Plotly figure, of all wrappers or of one.
-pub async fn performance_chart(request: Request) -> Answered {
-    let hours = hours(&request)?.unwrap_or(DEFAULT_HOURS);
-    let wrapper = request.parameter("wrapper").filter(|name| name != ALL);
-    let at = wrapper.as_deref().map(|name| position(&request, name)).transpose()?;
-    let make = move |facts: &Facts| match at {
-        Some(at) => json!(charts::performance::performance(facts, &facts.wrappers[at], hours)),
-        None => json!(charts::performance::performance_all(facts, hours)),
-    };
-    answer(request, format!("performance {hours} {wrapper:?}"), make).await
-}
-
-/// `/api/charts/health`: a Plotly figure.
-pub async fn health_chart(request: Request) -> Answered {
-    answer(request, "health chart".to_owned(), |facts| json!(charts::health::health(facts))).await
-}
-
-/// `/api/metrics/export`.
-pub async fn export(request: Request) -> Answered {
-    let hours = hours(&request)?.unwrap_or(DEFAULT_HOURS);
-    let word = request.parameter("format").unwrap_or_else(|| Format::Json.word().to_owned());
-    let Some(format) = Format::of(&word) else {
-        let message = format!("`format` must be `json` or `csv`, not `{}`", shorten(&word, 40));
-        return Err(invalid(&request, message));
-    };
-    let wrapper = request.parameter("wrapper").filter(|name| name != ALL);
-    if let Some(name) = &wrapper {
-        position(&request, name)?;
+impl Asked {
+    /// For those whose hours have a default.
+    fn hours(&self) -> u32 {
+        self.hours.unwrap_or(DEFAULT_HOURS)
     }
-    let etag = etag(&request, &format!("export {word} {hours} {wrapper:?}"));
-    if request.knows(&etag) {
-        return Ok(not_modified(&etag, "no-cache"));
+
+    fn wrapper<'a>(&self, facts: &'a Facts) -> Option<&'a WrapperFacts> {
+        facts.wrappers.get(self.wrapper?)
     }
-    let export = Export { format, hours, wrapper };
-    let disposition = format!("attachment; filename=\"{}\"", export.file_name());
-    let pieces = export.pieces(Arc::clone(&request.current.facts));
-    let mut response = match request.method {
-        warp::http::Method::HEAD => Response::default(),
-        _ => warp::reply::stream(stream::iter(pieces.map(Ok::<_, Infallible>))).into_response(),
-    };
-    let content_type = if format == Format::Csv { "text/csv; charset=utf-8" } else { JSON };
-    let headers = response.headers_mut();
-    cacheable(headers, &etag, "no-cache");
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    if let Ok(disposition) = HeaderValue::from_str(&disposition) {
-        headers.insert(CONTENT_DISPOSITION, disposition);
-    }
-    Ok(response)
-}
-
-/// `/api/activity`: as it was published, since the buckets in the site do not tell it.
-pub async fn activity(request: Request) -> Answered {
-    published(ACTIVITY, &request)
-}
-
-/// Any other path under `/api`: one of the published answers, or nothing.
-pub async fn other(tail: Tail, request: Request) -> Answered {
-    let tail = percent_decode_str(tail.as_str()).decode_utf8_lossy();
-    published(&format!("api/{tail}"), &request)
-}
-
-fn published(path: &str, request: &Request) -> Answered {
-    let file = request.current.files.get(path).ok_or_else(|| {
-        request.error(StatusCode::NOT_FOUND, "not_found", "there is no such path in the API")
-    })?;
-    Ok(file.respond(request, StatusCode::OK))
 }
 
 /// What `wrapper` says for all of them.
-const ALL: &str = "all";
+pub const ALL: &str = "all";
 
-/// The answer to a question, from those that are kept or worked out now. A client that has it already is
-/// told so without any of that.
-async fn answer(
-    request: Request,
-    question: String,
-    make: impl FnOnce(&Facts) -> Value + Send + 'static,
-) -> Answered {
-    let etag = etag(&request, &question);
-    if request.knows(&etag) {
-        return Ok(not_modified(&etag, "no-cache"));
+const LOOK_BACK: Parameter = Parameter::Hours(Some(DEFAULT_HOURS));
+const WINDOW: Parameter = Parameter::Hours(None);
+
+/// Everything that can be asked with `GET`, sorted by path.
+pub const ENDPOINTS: [Endpoint; 8] = [
+    Endpoint {
+        path: "/api/activity",
+        summary: "Errors, changes of status, recoveries and new wrappers, newest first",
+        parameters: &[],
+        // As it was published, since the buckets in the site do not tell it.
+        answer: Answer::Published { schema: "Activity", path: ACTIVITY },
+    },
+    Endpoint {
+        path: "/api/charts/health",
+        summary: "The health of all wrappers as a Plotly figure",
+        parameters: &[],
+        answer: Answer::Worked { schema: "Figure", make: health_chart },
+    },
+    Endpoint {
+        path: "/api/charts/performance",
+        summary: "Success rates of all wrappers, or success rate and response time of one, as a Plotly figure",
+        parameters: &[Parameter::Wrapper, LOOK_BACK],
+        answer: Answer::Worked { schema: "Figure", make: performance_chart },
+    },
+    Endpoint {
+        path: "/api/metrics/export",
+        summary: "One row a wrapper and hour with every counter, percentile, cost and token sum, as a file",
+        parameters: &[Parameter::Format, Parameter::Wrapper, LOOK_BACK],
+        answer: Answer::Export,
+    },
+    Endpoint {
+        path: "/api/system/health",
+        summary: "The health of all wrappers together",
+        parameters: &[WINDOW],
+        answer: Answer::Worked {
+            schema: "SystemHealth",
+            make: |current, asked| enveloped(current, system_health(&current.facts, asked.hours)),
+        },
+    },
+    Endpoint {
+        path: "/api/wrappers/health",
+        summary: "The health of each wrapper, by its name",
+        parameters: &[WINDOW],
+        answer: Answer::Worked {
+            schema: "WrappersHealth",
+            make: |current, asked| {
+                enveloped(current, Value::Object(wrappers_health(&current.facts, asked.hours)))
+            },
+        },
+    },
+    Endpoint {
+        path: "/api/wrappers/{name}/metrics",
+        summary: "One wrapper's figures over time; cells without operations are left out",
+        parameters: &[Parameter::Name, LOOK_BACK],
+        answer: Answer::Worked { schema: "WrapperMetrics", make: wrapper_metrics },
+    },
+    Endpoint {
+        path: "/health",
+        summary: "Whether the daemon answers, and with which snapshot",
+        parameters: &[],
+        answer: Answer::Worked { schema: "DaemonHealth", make: health },
+    },
+];
+
+fn enveloped(current: &Current, data: Value) -> Value {
+    envelope(data, current.facts.moment_ms)
+}
+
+fn health_chart(current: &Current, _: &Asked) -> Value {
+    json!(charts::health::health(&current.facts))
+}
+
+fn performance_chart(current: &Current, asked: &Asked) -> Value {
+    let facts = &current.facts;
+    match asked.wrapper(facts) {
+        Some(wrapper) => json!(charts::performance::performance(facts, wrapper, asked.hours())),
+        None => json!(charts::performance::performance_all(facts, asked.hours())),
     }
-    if let Some(kept) = request.current.answers.get(&question) {
-        return Ok(kept.respond(&request, StatusCode::OK));
-    }
-    let (facts, gzip) = (Arc::clone(&request.current.facts), request.takes_gzip());
-    let tag = etag.trim_start_matches("W/").trim_matches('"').to_owned();
-    let work = move || {
-        let prepared = Prepared::new(make(&facts).to_string().into_bytes(), JSON, &tag);
-        if gzip {
-            prepared.gzip();
-        }
-        Arc::new(prepared)
+}
+
+fn wrapper_metrics(current: &Current, asked: &Asked) -> Value {
+    let wrapper = asked.wrapper(&current.facts);
+    wrapper.map_or(Value::Null, |wrapper| metrics_envelope(&current.facts, wrapper, asked.hours()))
+}
+
+fn health(current: &Current, _: &Asked) -> Value {
+    json!({
+        "status": "ok",
+        "timestamp": rfc3339(current.facts.moment_ms),
+        "version": env!("CARGO_PKG_VERSION"),
+        "snapshot": current.manifest.id,
+    })
+}
+
+/// The description of the API, by path.
+pub fn reference() -> Files {
+    let files = [
+        ("/api/openapi.json", openapi::document().to_string()),
+        ("/api/docs", openapi::page()),
+        ("/api/docs.css", openapi::STYLE.to_owned()),
+    ];
+    let prepared = |(path, text): (&str, String)| {
+        let name = if path.contains('.') { path.to_owned() } else { format!("{path}.html") };
+        let tag = sha256(text.as_bytes());
+        (path.to_owned(), Arc::new(prepare(&name, text.into_bytes(), &tag[..16])))
     };
-    let prepared = tokio::task::spawn_blocking(work).await.map_err(|_| {
-        let message = "this could not be worked out; the log of the daemon says more";
-        request.error(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+    files.into_iter().map(prepared).collect()
+}
+
+/// Answers a request for `/health`, `/metrics` or anything below `/api`.
+pub async fn get(shared: Shared, full: FullPath, request: Request) -> Response {
+    let path = full.as_str().strip_prefix(&*shared.base_path).unwrap_or_default();
+    let path = path.strip_prefix("/api/v1").map_or(path.to_owned(), |rest| format!("/api{rest}"));
+    answer(&shared, &path, &request).await.unwrap_or_else(Reply::into_response)
+}
+
+async fn answer(shared: &Shared, path: &str, request: &Request) -> Answered {
+    request.check()?;
+    if path == "/metrics" {
+        return metrics::get(shared, request).await;
+    }
+    if let Some(file) = shared.reference.get(path) {
+        return Ok(file.respond(request, StatusCode::OK).await);
+    }
+    let Some((endpoint, name)) = find(path) else {
+        let path = percent_decode_str(path.trim_start_matches('/')).decode_utf8_lossy();
+        return published(&path, request).await;
+    };
+    let asked = asked(endpoint, name, request)?;
+    match endpoint.answer {
+        Answer::Worked { make, .. } => worked(endpoint, make, asked, request).await,
+        Answer::Published { path, .. } => published(path, request).await,
+        Answer::Export => Ok(export(&asked, request)),
+    }
+}
+
+/// The row of a path, and the name in it, still encoded; names may themselves hold slashes.
+fn find(path: &str) -> Option<(&'static Endpoint, Option<&str>)> {
+    ENDPOINTS.iter().find_map(|endpoint| match endpoint.path.split_once("{name}") {
+        None => (path == endpoint.path).then_some((endpoint, None)),
+        Some((before, after)) => Some((endpoint, Some(path.strip_prefix(before)?.strip_suffix(after)?))),
+    })
+}
+
+fn asked(endpoint: &Endpoint, name: Option<&str>, request: &Request) -> Result<Asked, ApiError> {
+    let mut asked = Asked { hours: None, format: Format::Json, wrapper: None };
+    for parameter in endpoint.parameters {
+        match parameter {
+            Parameter::Format => asked.format = format(request)?,
+            Parameter::Hours(default) => asked.hours = hours(request)?.or(*default),
+            Parameter::Name => {
+                let name = percent_decode_str(name.unwrap_or_default()).decode_utf8_lossy();
+                asked.wrapper = Some(position(request, &name)?);
+            }
+            Parameter::Wrapper => {
+                let name = request.parameter("wrapper").filter(|name| name != ALL);
+                asked.wrapper = name.map(|name| position(request, &name)).transpose()?;
+            }
+        }
+    }
+    Ok(asked)
+}
+
+async fn worked(
+    endpoint: &'static Endpoint,
+    make: fn(&Current, &Asked) -> Value,
+    asked: Asked,
+    request: &Request,
+) -> Answered {
+    let question = format!("{} {asked:?}", endpoint.path);
+    let (current, tag) = (Arc::clone(&request.current), tag(request, &question));
+    let work = move || Prepared::new(make(&current, &asked).to_string().into_bytes(), JSON, &tag);
+    let answer = request.current.answers.get(question, work).await.map_err(|_| request.internal())?;
+    Ok(answer.respond(request, StatusCode::OK).await)
+}
+
+fn export(asked: &Asked, request: &Request) -> Response {
+    let etag = format!("\"{}\"", tag(request, &format!("export {asked:?}")));
+    let verdict = Version { etag: &etag, modified: None }.verdict(&request.headers);
+    let mut response = match verdict {
+        Verdict::Send => Response::default(),
+        Verdict::NotModified => StatusCode::NOT_MODIFIED.into_response(),
+        Verdict::Failed => StatusCode::PRECONDITION_FAILED.into_response(),
+    };
+    if verdict == Verdict::Send {
+        let facts = &request.current.facts;
+        let wrapper = asked.wrapper(facts).map(|wrapper| wrapper.id.name.clone());
+        let export = Export { format: asked.format, hours: asked.hours(), wrapper };
+        let name = export.file_name();
+        if request.method == warp::http::Method::GET {
+            let pieces = export.pieces(Arc::clone(facts));
+            response = warp::reply::stream(stream::iter(pieces.map(Ok::<_, Infallible>))).into_response();
+        }
+        describe_export(response.headers_mut(), asked.format, &name);
+    }
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if let Ok(etag) = HeaderValue::from_str(&etag) {
+        headers.insert(ETAG, etag);
+    }
+    response
+}
+
+fn describe_export(headers: &mut HeaderMap, format: Format, name: &str) {
+    let content_type = if format == Format::Csv { "text/csv; charset=utf-8" } else { JSON };
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if let Ok(disposition) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
+        headers.insert(CONTENT_DISPOSITION, disposition);
+    }
+}
+
+async fn published(path: &str, request: &Request) -> Answered {
+    let file = request.current.files.get(path).ok_or_else(|| {
+        request.error(StatusCode::NOT_FOUND, "not_found", "there is no such path in the API")
     })?;
-    request.current.answers.keep(question, Arc::clone(&prepared));
-    Ok(prepared.respond(&request, StatusCode::OK))
+    Ok(file.respond(request, StatusCode::OK).await)
 }
 
 /// Of a question to this snapshot.
-fn etag(request: &Request, question: &str) -> String {
-    format!("W/\"{}-{}\"", request.current.manifest.id, &sha256(question.as_bytes())[..8])
+fn tag(request: &Request, question: &str) -> String {
+    format!("{}-{}", request.current.manifest.id, &sha256(question.as_bytes())[..8])
 }
 
 /// `hours`; `None` where it is not given.
@@ -197,6 +323,15 @@ fn hours(request: &Request) -> Result<Option<u32>, ApiError> {
     hours.map(Some).ok_or_else(|| {
         let shown = shorten(&text, 40);
         invalid(request, format!("`hours` must be a whole number from 1 to {MAX_HOURS}, not `{shown}`"))
+    })
+}
+
+fn format(request: &Request) -> Result<Format, ApiError> {
+    let Some(word) = request.parameter("format") else { return Ok(Format::Json) };
+    Format::of(&word).ok_or_else(|| {
+        let known = Format::ALL.map(|format| format!("`{}`", format.word()));
+        let (known, shown) = (known.join(" or "), shorten(&word, 40));
+        invalid(request, format!("`format` must be {known}, not `{shown}`"))
     })
 }
 

@@ -9,7 +9,8 @@ use warp::http::StatusCode;
 use warp::http::header::{HeaderValue, LOCATION};
 use warp::reply::Response;
 
-use crate::serve::answer::{Prepared, Request, TEXT, plain};
+use crate::serve::answer::{Request, TEXT, plain};
+use crate::serve::prepared::{Keep, Prepared};
 
 /// Files by path.
 pub type Files = BTreeMap<String, Arc<Prepared>>;
@@ -17,24 +18,24 @@ pub type Files = BTreeMap<String, Arc<Prepared>>;
 /// What a request path leads to.
 #[derive(Debug)]
 enum Found<'a> {
-    File(&'a Prepared),
+    File(&'a Arc<Prepared>),
     /// A folder asked for without its slash; with it, relative links on its page lead where they should.
     Folder,
     Nothing,
 }
 
 /// Answers with the file at `tail`: the part of the request path below the base path, still encoded.
-pub fn get(full: FullPath, tail: Tail, request: Request) -> Response {
+pub async fn get(full: FullPath, tail: Tail, request: Request) -> Response {
     let (full, tail, request) = (full.as_str(), tail.as_str(), &request);
     if let Err(error) = request.check() {
         return error.as_text();
     }
     let files = &request.current.files;
     match find(files, tail, full.ends_with('/')) {
-        Found::File(file) => file.respond(request, StatusCode::OK),
+        Found::File(file) => file.respond(request, StatusCode::OK).await,
         Found::Folder => folder(full),
         Found::Nothing => match files.get("404.html") {
-            Some(page) => page.respond(request, StatusCode::NOT_FOUND),
+            Some(page) => page.respond(request, StatusCode::NOT_FOUND).await,
             None => plain(StatusCode::NOT_FOUND, TEXT, "there is no such page\n"),
         },
     }
@@ -69,8 +70,8 @@ pub fn outside() -> Response {
 
 /// A file of the site, ready to be served. `tag` differs wherever its bytes do.
 pub fn prepare(path: &str, bytes: Vec<u8>, tag: &str) -> Prepared {
-    let prepared = Prepared::new(bytes, content_type(path), tag);
-    if is_hashed(path) { prepared.immutable() } else { prepared }
+    let keep = if is_hashed(path) { Keep::Forever } else { Keep::Revalidate };
+    Prepared::new(bytes, content_type(path), tag).keep(keep)
 }
 
 /// Whether the name carries the hash of the content: `assets/app.0123abcd.js`.
@@ -81,7 +82,8 @@ fn is_hashed(path: &str) -> bool {
 }
 
 /// By the ending of the path; sorted by ending.
-const TYPES: [(&str, &str); 20] = [
+const TYPES: [(&str, &str); 26] = [
+    ("avif", "image/avif"),
     ("css", "text/css; charset=utf-8"),
     ("csv", "text/csv; charset=utf-8"),
     ("gif", "image/gif"),
@@ -91,17 +93,22 @@ const TYPES: [(&str, &str); 20] = [
     ("jpg", "image/jpeg"),
     ("js", "text/javascript; charset=utf-8"),
     ("json", "application/json"),
+    ("jsonl", "application/jsonl"),
     ("map", "application/json"),
     ("md", "text/markdown; charset=utf-8"),
+    ("mjs", "text/javascript; charset=utf-8"),
     ("pdf", "application/pdf"),
     ("png", "image/png"),
     ("svg", "image/svg+xml"),
+    ("ttf", "font/ttf"),
     ("txt", TEXT),
+    ("wasm", "application/wasm"),
     ("webmanifest", "application/manifest+json"),
     ("webp", "image/webp"),
     ("woff", "font/woff"),
     ("woff2", "font/woff2"),
     ("xml", "text/xml; charset=utf-8"),
+    ("zip", "application/zip"),
 ];
 
 fn content_type(path: &str) -> &'static str {

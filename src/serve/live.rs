@@ -46,6 +46,7 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// What ties a client to the daemon.
 struct Seat {
     current: watch::Receiver<Arc<Current>>,
+    notice: watch::Receiver<Option<String>>,
     /// Becomes true when the daemon stops.
     stop: watch::Receiver<bool>,
     /// Counts the client for as long as it is there.
@@ -70,6 +71,8 @@ struct Client {
     subscriptions: BTreeSet<String>,
     /// The snapshot that it has been told of.
     told: Arc<Current>,
+    /// Whether it was spared some of that, since a newer snapshot had landed.
+    spared: bool,
 }
 
 /// Takes a client in, if it comes from this site's own pages or from no page at all, and there is room.
@@ -82,7 +85,9 @@ pub fn open(upgrade: OnUpgrade, request: &Request, shared: &Shared) -> Response 
     let Ok(permit) = Arc::clone(&shared.seats).try_acquire_owned() else {
         return plain(StatusCode::SERVICE_UNAVAILABLE, TEXT, "there are too many live clients\n");
     };
-    let seat = Seat { current: shared.current.clone(), stop: shared.stop.clone(), permit };
+    let (current, stop, notice) =
+        (shared.current.clone(), shared.stop.clone(), shared.status.notice.subscribe());
+    let seat = Seat { current, notice, stop, permit };
     tokio::spawn(async move {
         if let Ok(upgraded) = upgrade.await {
             let (stream, config) = (TokioIo::new(upgraded), Some(socket_config()));
@@ -126,13 +131,17 @@ fn same_origin(headers: &HeaderMap) -> bool {
 
 /// Talks with a client until it leaves, falls silent, does not read, or the daemon stops.
 async fn talk(socket: Socket, seat: Seat) {
-    let Seat { mut current, mut stop, permit } = seat;
+    let Seat { mut current, mut notice, mut stop, permit } = seat;
     let told = Arc::clone(&current.borrow_and_update());
-    let mut client = Client { socket, subscriptions: BTreeSet::new(), told };
+    let mut client = Client { socket, subscriptions: BTreeSet::new(), told, spared: false };
     let mut ping = interval_at(Instant::now() + PING, PING);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut heard = Instant::now();
+    let standing = notice.borrow_and_update().is_some();
     let mut state = client.greet().await;
+    if standing && state.is_ok() {
+        state = client.notice(&mut notice).await;
+    }
     while state.is_ok() {
         state = tokio::select! {
             message = client.socket.next() => {
@@ -144,8 +153,10 @@ async fn talk(socket: Socket, seat: Seat) {
                 }
             }
             changed = current.changed() => {
-                let newest = Arc::clone(&current.borrow_and_update());
-                if changed.is_ok() { client.tell(newest).await } else { Err(Gone) }
+                if changed.is_ok() { client.tell(&mut current).await } else { Err(Gone) }
+            }
+            changed = notice.changed() => {
+                if changed.is_ok() { client.notice(&mut notice).await } else { Err(Gone) }
             }
             () = stopped(&mut stop) => client.close(CloseCode::Away, "the server stops").await,
             _ = ping.tick() => {
@@ -187,12 +198,20 @@ impl Client {
         self.say(status.to_string()).await
     }
 
-    /// Tells the news of a snapshot.
-    async fn tell(&mut self, newest: Arc<Current>) -> Result<(), Gone> {
+    /// Tells what is wrong with the site, or that nothing is any more.
+    async fn notice(&mut self, notice: &mut watch::Receiver<Option<String>>) -> Result<(), Gone> {
+        let frame = json!({"event": "notice", "message": *notice.borrow_and_update()}).to_string();
+        self.say(frame).await
+    }
+
+    /// Tells the news of the newest snapshot, and not to the end where a newer one lands meanwhile: a slow
+    /// client with many subscriptions must not keep an old snapshot in memory.
+    async fn tell(&mut self, current: &mut watch::Receiver<Arc<Current>>) -> Result<(), Gone> {
+        let newest = Arc::clone(&current.borrow_and_update());
         let known = std::mem::replace(&mut self.told, Arc::clone(&newest));
         let news: &News = &newest.news;
         let known = Some(known.manifest.id.as_str());
-        let in_step = news.follows(known);
+        let in_step = news.follows(known) && !std::mem::take(&mut self.spared);
         self.say(news.refresh(known).clone()).await?;
         self.say(news.broadcast.clone()).await?;
         if let Some(activity) = news.activity.as_ref().filter(|_| in_step) {
@@ -200,6 +219,10 @@ impl Client {
         }
         self.subscriptions.retain(|wrapper| news.update(wrapper).is_some());
         for wrapper in self.subscriptions.clone() {
+            self.spared = current.has_changed().unwrap_or(false);
+            if self.spared {
+                break;
+            }
             let update = news.update(&wrapper).filter(|update| update.changed || !in_step);
             if let Some(update) = update {
                 self.say(update.frame.clone()).await?;

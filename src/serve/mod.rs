@@ -4,24 +4,31 @@
 //! in memory, `routes.rs` is every URL on one screen, `hub.rs` makes the frames of the live updates and
 //! `live.rs` talks with one client. `gate.rs` turns away what is not for this daemon at all.
 //!
-//! To add an answer: a function in `report/datasets.rs`, a handler in `api.rs`, a line in `routes.rs`.
+//! To add an answer: a function in `report/datasets.rs` and a row of the table in `api.rs`, from which routes and
+//! the OpenAPI document follow.
 
 pub mod accept;
 pub mod answer;
+pub mod answers;
 pub mod api;
+pub mod conditions;
 pub mod files;
 pub mod gate;
 pub mod hub;
 pub mod live;
+pub mod metrics;
+pub mod openapi;
+pub mod prepared;
 pub mod routes;
 pub mod state;
+pub mod status;
 pub mod watch;
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Deserializer};
@@ -33,6 +40,8 @@ use crate::serve::accept::{Room, Server, accept, listen};
 use crate::serve::gate::Gate;
 use crate::serve::routes::{Shared, routes};
 use crate::serve::state::Current;
+use crate::serve::status::Status;
+use crate::serve::watch::Loop;
 
 /// How long clients have to leave when the daemon stops.
 const GOODBYE: Duration = Duration::from_secs(4);
@@ -150,20 +159,29 @@ pub async fn serve(listener: TcpListener, daemon: Daemon, shutdown: impl Future<
     let (stop, stopped) = tokio_watch::channel(false);
     let Room { connections, clients } = Room::find();
     let seats = Arc::new(Semaphore::new(clients as usize));
-    let shared = Shared { current: newest, stop: stopped.clone(), seats: Arc::clone(&seats) };
+    let status = Arc::new(Status::new(SystemTime::now()));
+    let shared = Shared {
+        current: newest,
+        stop: stopped.clone(),
+        seats: Arc::clone(&seats),
+        clients,
+        status: Arc::clone(&status),
+        reference: Arc::new(api::reference()),
+        base_path: settings.base_path.as_str().into(),
+    };
 
     let (folder, ends) = (output.clone(), stopped.clone());
     thread("follow", move || watch::follow_output(&folder, loaded, &current, &ends))?;
     if let Some(build) = rebuild {
-        let ends = stopped.clone();
-        thread("rebuild", move || watch::rebuild(watch, &output, build, &ends))?;
+        let (ends, status) = (stopped.clone(), Arc::clone(&status));
+        thread("rebuild", move || watch::rebuild(watch, &output, build, &Loop { status, stop: ends }))?;
     }
     // Written at once, since others read it: standard error has no buffer.
     let line = format!("serving http://{}{}/\n", listener.local_addr()?, settings.base_path);
     eprint!("{line}");
-    let routes = routes(&shared, &settings.base_path);
+    let routes = routes(&shared);
     let gate = Arc::new(Gate::new(&settings, shared.current.clone()));
-    let server = accept(Server { listener, routes, gate, connections }, stopped);
+    let server = accept(Server { listener, routes, gate, status, connections }, stopped);
     let ending = async {
         shutdown.await;
         let _ = stop.send(true);

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use hyper::upgrade::OnUpgrade;
+use serde_json::json;
 use tokio::sync::{Semaphore, watch};
 use warp::filters::BoxedFilter;
-use warp::filters::path::Tail;
 use warp::reply::Response;
 use warp::{Filter, path};
 
-use crate::serve::answer::{Request, secured};
+use crate::serve::answer::{JSON, Request, plain, secured};
+use crate::serve::files::Files;
 use crate::serve::state::Current;
+use crate::serve::status::Status;
 use crate::serve::{api, files, live};
 
 /// What the handlers share.
@@ -19,50 +21,48 @@ pub struct Shared {
     pub current: watch::Receiver<Arc<Current>>,
     /// Becomes true when the daemon stops.
     pub stop: watch::Receiver<bool>,
-    /// Room for live clients.
+    /// Room for live clients, and how many there is room for.
     pub seats: Arc<Semaphore>,
+    pub clients: u32,
+    pub status: Arc<Status>,
+    /// What describes the API, by path.
+    pub reference: Arc<Files>,
+    /// Where the site lies below the root of the host.
+    pub base_path: Arc<str>,
 }
 
-/// The site under `base_path`: files, API and live updates.
-pub fn routes(shared: &Shared, base_path: &str) -> BoxedFilter<(Response,)> {
+/// The site under its base path: files, API and live updates.
+pub fn routes(shared: &Shared) -> BoxedFilter<(Response,)> {
     let request = request(shared);
     let with = || request.clone();
-    let seats = shared.clone();
-
-    let api = path!("system" / "health")
-        .and(with())
-        .then(|request| api::read(api::system_health, request))
-        .or(path!("wrappers" / "health").and(with()).then(|request| api::read(api::wrappers_health, request)))
-        .or(path("wrappers")
-            .and(wrapper_before("/metrics"))
-            .and(with())
-            .then(|name, request| api::read(move |request| api::wrapper_metrics(name, request), request)))
-        .or(path!("metrics" / "export").and(with()).then(|request| api::read(api::export, request)))
-        .or(path!("charts" / "performance")
-            .and(with())
-            .then(|request| api::read(api::performance_chart, request)))
-        .or(path!("charts" / "health").and(with()).then(|request| api::read(api::health_chart, request)))
-        .or(path!("activity").and(with()).then(|request| api::read(api::activity, request)))
-        .or(path::tail()
-            .and(with())
-            .then(|tail, request| api::read(move |request| api::other(tail, request), request)));
-    let api = path("api").and(path("v1").or(warp::any()).unify()).and(api);
+    let (asked, seats, status) = (shared.clone(), shared.clone(), Arc::clone(&shared.status));
 
     let site = path!("health")
+        .or(path!("metrics"))
+        .unify()
+        .or(path("api"))
+        .unify()
+        .and(path::full())
         .and(with())
-        .then(|request| api::read(api::health, request))
-        .or(path!("live.json").and(with()).then(|request| api::read(api::live, request)))
+        .then(move |full, request| api::get(asked.clone(), full, request))
+        .or(path!("live.json").map(move || live_mark(&status)))
         .or(path!("ws")
             .and(warp::ext::get::<OnUpgrade>())
             .and(warp::ws())
             .and(with())
             .map(move |upgrade, _, request| live::open(upgrade, &request, &seats)))
         .or(path!("ws").map(live::upgrade_required))
-        .or(api)
-        .or(path::full().and(path::tail()).and(with()).map(files::get));
+        .or(path::full().and(path::tail()).and(with()).then(files::get));
 
     let elsewhere = warp::any().map(files::outside);
-    below(base_path).and(site).or(elsewhere).map(secured).boxed()
+    below(&shared.base_path).and(site).or(elsewhere).map(secured).boxed()
+}
+
+/// A page opens a WebSocket where this says that someone answers.
+fn live_mark(status: &Status) -> Response {
+    let notice = status.notice.borrow().clone();
+    let mark = json!({"live": true, "version": env!("CARGO_PKG_VERSION"), "notice": notice});
+    plain(warp::http::StatusCode::OK, JSON, mark.to_string())
 }
 
 /// Everything below the base path.
@@ -83,13 +83,4 @@ fn request(shared: &Shared) -> BoxedFilter<(Request,)> {
             Request { method, headers, query, current }
         })
         .boxed()
-}
-
-/// The rest of the path, still encoded, without the `ending` that it must have: names of wrappers may
-/// themselves hold slashes.
-fn wrapper_before(ending: &'static str) -> impl Filter<Extract = (String,), Error = warp::Rejection> + Copy {
-    path::tail().and_then(move |tail: Tail| {
-        let name = tail.as_str().strip_suffix(ending).map(str::to_owned);
-        std::future::ready(name.ok_or_else(warp::reject::not_found))
-    })
 }

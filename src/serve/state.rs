@@ -1,9 +1,10 @@
 //! The snapshot in memory: files ready to be sent, facts ready to be asked, and what is new since the last.
 
-use std::collections::HashMap;
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
@@ -15,13 +16,15 @@ use crate::publish::{SNAPSHOT_SCRIPT, sha256, snapshot_script};
 use crate::report::dataset::{self, INDEX, history_path, read_history};
 use crate::report::datasets::ACTIVITY;
 use crate::report::site::is_plain;
-use crate::serve::answer::Prepared;
+use crate::serve::answers::Answers;
 use crate::serve::files::{Files, prepare};
 use crate::serve::hub::News;
+use crate::serve::prepared::Prepared;
 
-/// Most answers kept of one snapshot, and most bytes in them.
-const KEPT_ANSWERS: usize = 1024;
-const KEPT_BYTES: usize = 64 << 20;
+/// Digits of a file's hash that its entity tag shows.
+const TAG_DIGITS: usize = 32;
+/// Most bytes that are reserved for a file because a manifest says so.
+const MOST_RESERVED: usize = 16 << 20;
 
 /// One published snapshot, whole.
 #[derive(Debug)]
@@ -46,23 +49,27 @@ impl Current {
         let Some(manifest) = manifest::read(output)? else {
             bail!("`{}` holds no snapshot; run `dash build` first", output.join(MANIFEST).display());
         };
+        let folder = output.canonicalize().with_context(|| format!("finding `{}`", output.display()))?;
         let mut files = Files::new();
         for (path, entry) in &manifest.files {
-            files.insert(path.clone(), file(output, path, entry, before)?);
+            files.insert(path.clone(), file(&folder, path, entry, before)?);
         }
         let facts = Arc::new(facts(&manifest, &files, before)?);
         let activity = activity(&files);
         let told = serde_json::to_vec_pretty(&manifest)?;
         for (path, bytes) in [(MANIFEST, told), (SNAPSHOT_SCRIPT, snapshot_script(&manifest).into_bytes())] {
-            files.insert(path.to_owned(), Arc::new(prepare(path, bytes, &manifest.id)));
+            let moment = u64::try_from(facts.moment_ms).map(Duration::from_millis).ok();
+            let modified = moment.and_then(|moment| SystemTime::UNIX_EPOCH.checked_add(moment));
+            let prepared = prepare(path, bytes, &manifest.id).modified(modified);
+            files.insert(path.to_owned(), Arc::new(prepared));
         }
         let news = News::new(&manifest, &facts, &activity, before);
         Ok(Current { manifest, facts, activity, files, news, answers: Answers::default() })
     }
 }
 
-/// One file of the manifest, from the last snapshot or from the disk.
-fn file(output: &Path, path: &str, entry: &FileEntry, before: Option<&Current>) -> Result<Arc<Prepared>> {
+/// One file of the manifest, from the last snapshot or from the disk; `folder` is without links.
+fn file(folder: &Path, path: &str, entry: &FileEntry, before: Option<&Current>) -> Result<Arc<Prepared>> {
     if let Some(before) = before
         && before.manifest.files.get(path) == Some(entry)
         && let Some(file) = before.files.get(path)
@@ -72,12 +79,20 @@ fn file(output: &Path, path: &str, entry: &FileEntry, before: Option<&Current>) 
     if !is_plain(path) {
         bail!("`{MANIFEST}` lists `{path}`, which is not a path in its folder; build the site again");
     }
-    let at = output.join(path);
-    let bytes = fs::read(&at).with_context(|| format!("reading `{}`", at.display()))?;
+    let at = folder.join(path);
+    let context = || format!("reading `{}`", at.display());
+    // Only what lies in the folder itself is served: a link, or a folder that is one, may lead anywhere.
+    if at.canonicalize().with_context(context)? != at {
+        bail!("`{}` is reached by a link; put the file itself there", at.display());
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(entry.size).unwrap_or_default().min(MOST_RESERVED));
+    let mut file = File::open(&at).with_context(context)?;
+    (&mut file).take(entry.size.saturating_add(1)).read_to_end(&mut bytes).with_context(context)?;
     if bytes.len() as u64 != entry.size || sha256(&bytes) != entry.sha256 {
         bail!("`{}` is not what `{MANIFEST}` says; delete it and build the site again", at.display());
     }
-    Ok(Arc::new(prepare(path, bytes, &entry.sha256)))
+    let modified = file.metadata().and_then(|metadata| metadata.modified()).ok();
+    Ok(Arc::new(prepare(path, bytes, &entry.sha256[..TAG_DIGITS]).modified(modified)))
 }
 
 fn facts(manifest: &Manifest, files: &Files, before: Option<&Current>) -> Result<Facts> {
@@ -127,48 +142,5 @@ fn activity(files: &Files) -> Vec<Value> {
     match answer.and_then(|mut answer| answer.get_mut("data").map(Value::take)) {
         Some(Value::Array(entries)) => entries,
         _ => Vec::new(),
-    }
-}
-
-/// Answers of one snapshot that were worked out already, by question.
-#[derive(Debug, Default)]
-pub struct Answers {
-    kept: Mutex<(HashMap<String, Arc<Prepared>>, usize)>,
-}
-
-impl Answers {
-    pub fn get(&self, question: &str) -> Option<Arc<Prepared>> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.0.get(question).cloned()
-    }
-
-    /// Keeps an answer. When there are too many, all are forgotten: they cost little to work out again.
-    pub fn keep(&self, question: String, answer: Arc<Prepared>) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let (answers, bytes) = &mut *kept;
-        if answers.len() >= KEPT_ANSWERS || *bytes + answer.bytes().len() > KEPT_BYTES {
-            answers.clear();
-            *bytes = 0;
-        }
-        *bytes += answer.bytes().len();
-        answers.insert(question, answer);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn kept_answers_are_bounded() {
-        let answers = Answers::default();
-        for at in 0..3 * KEPT_ANSWERS {
-            answers.keep(at.to_string(), Arc::new(Prepared::new(vec![0], "text/plain", "x")));
-        }
-        assert!(answers.kept.lock().expect("no panic").0.len() <= KEPT_ANSWERS);
-        assert!(answers.get(&(3 * KEPT_ANSWERS - 1).to_string()).is_some());
-        let large = Arc::new(Prepared::new(vec![0; KEPT_BYTES], "text/plain", "x"));
-        answers.keep("large".to_owned(), large);
-        assert_eq!(answers.kept.lock().expect("no panic").0.len(), 1);
     }
 }

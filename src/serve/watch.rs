@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use crate::publish::manifest::MANIFEST;
 use crate::serve::Rebuild;
 use crate::serve::state::Current;
+use crate::serve::status::Status;
 
 /// How often the manifest is looked at, whatever the kernel says.
 const MANIFEST_POLL: Duration = Duration::from_secs(1);
@@ -31,6 +32,9 @@ const TICK: Duration = Duration::from_secs(60);
 const QUIET: Duration = Duration::from_millis(150);
 /// … or when the first of them is this old.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// The pause after a build that failed, doubled with each one after it, up to the longest.
+const RETRY: Duration = Duration::from_millis(500);
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
 /// Longest pause after a build. Up to it, a pause is as long as the build was, so that half of the time is free.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Most files, and levels of folders, that a look at the sources takes in.
@@ -55,27 +59,42 @@ pub fn follow_output(
             continue;
         }
         let before = Arc::clone(&current.borrow());
-        match Current::load(output, Some(&before)) {
-            Ok(newest) => {
+        match catch_unwind(AssertUnwindSafe(|| Current::load(output, Some(&before)))) {
+            Ok(Ok(newest)) => {
                 loaded = state;
                 trouble.over("loading the site");
                 if newest.manifest.id != before.manifest.id {
                     current.send_replace(Arc::new(newest));
                 }
             }
-            Err(error) => trouble.met(&format!("still serving the last snapshot: {error:#}")),
+            Ok(Err(error)) => trouble.met(&format!("still serving the last snapshot: {error:#}")),
+            Err(_) => trouble.met("still serving the last snapshot: loading panicked; please report this"),
         }
     }
 }
 
+/// What the loop of builds reports to, and what ends it.
+#[derive(Debug)]
+pub struct Loop {
+    pub status: Arc<Status>,
+    /// Becomes true when the daemon stops.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// What visitors are told while builds fail; why they do is the business of whoever reads the log.
+const BUILD_FAILS: &str = "The newest data could not be shown: building the site fails, and what you see is the last \
+                           that went well. The log of the daemon says why.";
+
 /// Has the site built again when something below `watched` changes and as time passes, until the daemon stops.
-pub fn rebuild(watched: Vec<PathBuf>, output: &Path, mut build: Rebuild, stop: &watch::Receiver<bool>) {
+pub fn rebuild(watched: Vec<PathBuf>, output: &Path, mut build: Rebuild, around: &Loop) {
+    let Loop { status, stop } = around;
     let concern = Concern::AllBut(fs::canonicalize(output).unwrap_or_else(|_| output.to_owned()));
     let mut folders = Folders::new(watched, RecursiveMode::Recursive, concern);
     let mut trouble = Trouble::default();
     let mut seen = folders.fingerprint();
     // What changed between the build before the daemon and this moment, nobody has seen.
     let mut due = Instant::now() + SOURCES_POLL;
+    let mut failures = 0;
     while !*stop.borrow() {
         let told = folders.wait(due.saturating_duration_since(Instant::now()).min(SOURCES_POLL));
         if told {
@@ -84,14 +103,17 @@ pub fn rebuild(watched: Vec<PathBuf>, output: &Path, mut build: Rebuild, stop: &
         folders.arm();
         let now = folders.fingerprint();
         let changed = now != seen || (told && now.is_none());
-        if (!changed && Instant::now() < due) || *stop.borrow() {
+        // While builds fail, only time calls for the next: a busy log would have one fail after another.
+        if ((!changed || failures > 0) && Instant::now() < due) || *stop.borrow() {
             continue;
         }
         seen = now;
         let built = Instant::now();
         due = built + TICK;
+        failures += 1;
         match catch_unwind(AssertUnwindSafe(&mut build)) {
             Ok(Ok(watched)) => {
+                failures = 0;
                 trouble.over("building the site");
                 if watched != folders.paths {
                     folders.paths = watched;
@@ -101,8 +123,18 @@ pub fn rebuild(watched: Vec<PathBuf>, output: &Path, mut build: Rebuild, stop: &
             Ok(Err(error)) => trouble.met(&format!("the last site stands: {error:#}")),
             Err(_) => trouble.met("the last site stands: the build panicked; please report this"),
         }
+        status.built(built.elapsed(), failures == 0);
+        status.notify((failures > 0).then_some(BUILD_FAILS));
+        if failures > 0 {
+            due = Instant::now() + retry(failures);
+        }
         std::thread::sleep(built.elapsed().min(LONGEST_PAUSE));
     }
+}
+
+/// How long to wait after so many failures in a row.
+fn retry(failures: u32) -> Duration {
+    RETRY.saturating_mul(1 << (failures - 1).min(16)).min(LONGEST_RETRY)
 }
 
 /// What tells one state of a file from another.
@@ -311,6 +343,13 @@ mod tests {
         assert!(!matters("/site/logs/.a.swp"));
         let hidden_root = concern.matters(Path::new("/home/.logs"), Path::new("/home/.logs/a.jsonl"));
         assert!(hidden_root);
+    }
+
+    #[test]
+    fn failures_are_tried_again_less_and_less_often() {
+        assert_eq!(retry(1), RETRY);
+        assert_eq!(retry(3), RETRY * 4);
+        assert_eq!(retry(u32::MAX), LONGEST_RETRY);
     }
 
     #[test]

@@ -186,7 +186,8 @@ impl Current {
     /// The newline of a last line that was read before it had one belongs to that line.
     fn finish_line(&mut self) {
         let opened = &mut self.opened;
-        if opened.offset == opened.first_record || opened.tail.bytes.last() == Some(&b'\n') {
+        let begun = opened.offset > opened.first_record && opened.tail.bytes.last() != Some(&b'\n');
+        if opened.kind == Kind::Elements || !begun {
             return;
         }
         let mut bytes = [0; 2];
@@ -216,6 +217,11 @@ impl Current {
             if end > 0 {
                 self.carry.extend_from_slice(&bytes[end..]);
                 return Some((self.accept(&bytes[..end]), What::Records(self.opened.kind.clone())));
+            }
+            let before = self.opened.kind.start(bytes);
+            if self.more && len > bounds.max_line_bytes && before > 0 {
+                self.carry.extend_from_slice(&bytes[before..]);
+                return Some((self.accept(&bytes[..before]), What::Records(self.opened.kind.clone())));
             }
             if self.more && len > bounds.max_line_bytes {
                 self.skipped = Some(Skipped { bytes: 0, tail: self.opened.tail.clone() });
@@ -286,26 +292,33 @@ impl Current {
 
     /// What is left when the content has ended: a line without its newline.
     fn last(&mut self, buffer: &mut Vec<u8>, bounds: &Bounds) -> Option<(usize, What)> {
-        let rest = std::mem::take(&mut self.carry);
-        if rest.is_empty() && self.skipped.is_none() {
+        let mut rest = std::mem::take(&mut self.carry);
+        let before = self.opened.kind.start(&rest);
+        if before == rest.len() && self.skipped.is_none() {
             return None;
+        }
+        if before > 0 {
+            self.carry = rest.split_off(before);
+            return Some((self.hand_out(&rest, buffer), What::Records(self.opened.kind.clone())));
         }
         if self.skipped.is_some() && self.settled(bounds) {
             self.accept_skipped();
             return Some((0, What::TooLong));
         }
         if self.skipped.take().is_none() && self.finished(&rest, bounds) {
-            if buffer.len() < rest.len() {
-                buffer.resize(rest.len(), 0);
-            }
-            buffer[..rest.len()].copy_from_slice(&rest);
-            return Some((self.accept(&rest), What::Records(self.opened.kind.clone())));
+            return Some((self.hand_out(&rest, buffer), What::Records(self.opened.kind.clone())));
         }
         if self.opened.misfit.is_none() {
             let reason = "the last line is not finished; it is read when it is";
             self.faults.push(Fault::new(ProblemKind::Unfinished, reason));
         }
         None
+    }
+
+    fn hand_out(&mut self, bytes: &[u8], buffer: &mut Vec<u8>) -> usize {
+        buffer.resize(buffer.len().max(bytes.len()), 0);
+        buffer[..bytes.len()].copy_from_slice(bytes);
+        self.accept(bytes)
     }
 
     /// Whether a last line without a newline is all of its record.
@@ -322,7 +335,7 @@ impl Current {
         let Opened { content, kind, stat, .. } = &self.opened;
         match (content.compressed(), kind) {
             (true, _) => undamaged,
-            (false, Kind::Lines) => false,
+            (false, Kind::Lines | Kind::Elements) => false,
             (false, Kind::Rows(_)) => undamaged && settled(stat.modified_ns, bounds.now_ms),
         }
     }

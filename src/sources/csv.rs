@@ -5,6 +5,7 @@ use memchr::{memchr, memchr_iter, memchr2};
 use crate::model::quality::ProblemKind;
 use crate::sources::json;
 use crate::sources::layout::{Layout, Target};
+use crate::sources::number::Decimal;
 use crate::sources::problems::Fault;
 use crate::sources::record::{Field, Raw, RawRecord};
 
@@ -59,9 +60,39 @@ fn closing_quote(bytes: &[u8], mut at: usize) -> Option<usize> {
 }
 
 /// Which columns hold what; made from a header.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Columns {
-    targets: Vec<Option<Target>>,
+    pub columns: Vec<Column>,
+    names: Vec<String>,
+}
+
+/// What is read of one column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Column {
+    Unread,
+    /// One value and nothing below it, which is nearly every column.
+    Text(Field),
+    Number(Field),
+    Read(Box<Target>),
+}
+
+impl Column {
+    fn new(target: Option<&Target>) -> Column {
+        let Some(target) = target else { return Column::Unread };
+        match target.field() {
+            Some(field) if field.is_number() => Column::Number(field),
+            Some(field) => Column::Text(field),
+            None => Column::Read(Box::new(target.clone())),
+        }
+    }
+
+    fn holds(&self, field: Field) -> bool {
+        match self {
+            Column::Unread => false,
+            Column::Text(own) | Column::Number(own) => *own == field,
+            Column::Read(target) => target.fields.contains(&field) || target.below.contains(&field),
+        }
+    }
 }
 
 impl Columns {
@@ -69,26 +100,41 @@ impl Columns {
         let mut names = Vec::new();
         // A header that cannot be split has no columns, and every row says so.
         let _ = split(header, |field| names.push(field));
-        let target = |name: &Raw| layout.root.get(name.text().unwrap_or_default().trim()).cloned();
-        Columns { targets: names.iter().map(target).collect() }
+        let names: Vec<String> =
+            names.iter().map(|name| name.text().unwrap_or_default().trim().to_owned()).collect();
+        let columns = names.iter().map(|name| Column::new(layout.root.get(name))).collect();
+        Columns { columns, names }
+    }
+
+    /// Hands out the names, columns and values of one row, those that are empty left out.
+    pub fn each(&self, row: &str, mut value: impl FnMut(&str, &Column, &str)) {
+        let mut columns = self.names.iter().zip(&self.columns);
+        // A row that cannot be split was refused before.
+        let _ = split(row, |field| {
+            if let (Some((name, column)), Some(text)) = (columns.next(), field.text()) {
+                value(name, column, &text);
+            }
+        });
     }
 
     fn has(&self, field: Field) -> bool {
-        let holds = |target: &Target| target.fields.contains(&field) || target.below.contains(&field);
-        self.targets.iter().flatten().any(holds)
+        self.columns.iter().any(|column| column.holds(field))
     }
 
     /// The values of one row, without its newline.
     pub fn parse<'a>(&self, row: &'a str) -> Result<RawRecord<'a>, Fault> {
         let (mut record, mut count, mut broken) = (RawRecord::default(), 0, false);
         split(row, |value| {
-            if let Some(Some(target)) = self.targets.get(count) {
-                broken |= assign(value, target, &mut record).is_err();
+            match self.columns.get(count) {
+                None | Some(Column::Unread) => {}
+                Some(Column::Text(field)) => record.set(*field, value),
+                Some(Column::Number(field)) => record.set(*field, number_in(value)),
+                Some(Column::Read(target)) => broken |= assign(value, target, &mut record).is_err(),
             }
             count += 1;
         })?;
-        if count != self.targets.len() {
-            let expected = self.targets.len();
+        if count != self.columns.len() {
+            let expected = self.columns.len();
             let fault = bad_row("the row has not as many fields as the header");
             return Err(fault.with(format!("{count} fields where the header has {expected}")));
         }
@@ -112,7 +158,7 @@ pub fn bad_header(header: &str, layout: &Layout) -> Option<Fault> {
     }
     let other = [(';', "`;`"), ('\t', "tabs")].into_iter().find(|(separator, _)| header.contains(*separator));
     let reason = match other {
-        Some((_, separator)) if columns.targets.len() == 1 => {
+        Some((_, separator)) if columns.columns.len() == 1 => {
             format!("its fields are separated by {separator}; write commas")
         }
         _ => "no `wrapper_name` column in the header; map one in `fields` of the source, or give all \
@@ -122,9 +168,18 @@ pub fn bad_header(header: &str, layout: &Layout) -> Option<Fault> {
     Some(Fault::new(ProblemKind::Layout, reason))
 }
 
-fn assign<'a>(value: Raw<'a>, target: &Target, record: &mut RawRecord<'a>) -> serde_json::Result<()> {
+/// The value of a column of numbers.
+pub fn number_in(value: Raw) -> Raw {
+    match value {
+        Raw::Text(text) => Decimal::parse(text).map_or(value, |decimal| Raw::Number(text, decimal)),
+        _ => value,
+    }
+}
+
+/// Reads the value of a column of which more is read than one value.
+pub fn assign<'a>(value: Raw<'a>, target: &Target, record: &mut RawRecord<'a>) -> serde_json::Result<()> {
     for &field in &target.fields {
-        record.set(field, value);
+        record.set(field, if field.is_number() { number_in(value) } else { value });
     }
     match value {
         _ if target.below.is_empty() => Ok(()),

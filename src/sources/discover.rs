@@ -187,8 +187,8 @@ pub fn is_log(path: &Path) -> bool {
 
 /// The extension of a log without what rotation and compression add to its name.
 pub fn extension(path: &Path) -> Option<&'static str> {
-    let name = path.file_name()?.to_str()?;
-    let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(name);
+    let name = path.file_name()?.to_string_lossy();
+    let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
     let trimmed = name.trim_end_matches(|c: char| c.is_ascii_digit() || SEPARATORS.contains(&c));
     let added = &name[trimmed.len()..];
     let rotated = added.starts_with(SEPARATORS) && !added.ends_with(SEPARATORS);

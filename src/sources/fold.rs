@@ -5,18 +5,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::model::accumulator::Accumulator;
 use crate::model::operation::{Operation, Record};
-use crate::model::quality::ProblemKind;
 use crate::model::rollup::{Limits, Retention, Rollup};
 use crate::sources::Progress;
 use crate::sources::blocks::{Block, Planned, Queue, What};
-use crate::sources::csv::{self, Columns, Cut};
 use crate::sources::flights::{Events, Flights};
-use crate::sources::json;
-use crate::sources::json_fast::Scanner;
 use crate::sources::layout::Layout;
 use crate::sources::problems::{Fault, Problems};
 use crate::sources::record::{RawRecord, interpret};
-use crate::sources::records::Kind;
+use crate::sources::records::{Reader, too_long};
 
 /// What records are folded by.
 #[derive(Clone, Copy, Debug)]
@@ -96,7 +92,8 @@ impl<'a> Work<'a> {
                 (block, queue.progress())
             };
             let layout = self.files[block.file].layout;
-            let mut folding = Folding::new(self.rules.max_line_bytes, layout, &mut accumulator);
+            let reader = Reader { layout, max_line_bytes: self.rules.max_line_bytes };
+            let mut folding = Folding::new(reader, &mut accumulator);
             folding.block(&block, &buffer[..block.len]);
             let Folding { tally, events, .. } = folding;
             let records = lock(&self.order).push(block.sequence, Share { file: block.file, tally, events });
@@ -158,119 +155,37 @@ impl Tally {
 
 /// The folding of one block.
 struct Folding<'a> {
-    max_line_bytes: usize,
-    layout: &'a Layout,
+    reader: Reader<'a>,
     accumulator: &'a mut Accumulator,
     tally: Tally,
     events: Events,
 }
 
 impl<'a> Folding<'a> {
-    fn new(max_line_bytes: usize, layout: &'a Layout, accumulator: &'a mut Accumulator) -> Folding<'a> {
-        let (tally, events) = (Tally::default(), Events::default());
-        Folding { max_line_bytes, layout, accumulator, tally, events }
+    fn new(reader: Reader<'a>, accumulator: &'a mut Accumulator) -> Folding<'a> {
+        Folding { reader, accumulator, tally: Tally::default(), events: Events::default() }
     }
 
     fn block(&mut self, block: &Block, bytes: &[u8]) {
-        match &block.what {
-            What::Records(Kind::Lines) => self.lines(bytes),
-            What::Records(Kind::Rows(columns)) => self.rows(bytes, columns),
+        let reader = self.reader;
+        self.tally.lines = match &block.what {
+            What::Records(kind) => reader.each(kind, bytes, |place, read| match read {
+                Ok(raw) => self.interpret(place.line, raw),
+                Err(fault) => self.fault(place.line, fault),
+            }),
             What::TooLong => {
-                self.tally.lines += 1;
-                self.too_long();
+                self.fault(1, too_long(reader.max_line_bytes));
+                1
             }
-        }
-    }
-
-    fn lines(&mut self, bytes: &[u8]) {
-        let mut at = 0;
-        // One check for all lines; where it fails, each line is checked for itself.
-        if let Ok(text) = std::str::from_utf8(bytes) {
-            at = self.plain_lines(text);
-        }
-        while at < bytes.len() {
-            let end = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |end| at + end);
-            self.tally.lines += 1;
-            self.line(&bytes[at..end]);
-            at = end + 1;
-        }
-    }
-
-    fn plain_lines(&mut self, text: &str) -> usize {
-        let bytes = text.as_bytes();
-        let layout = self.layout;
-        let mut scanner = Scanner::new(&layout.root);
-        let mut at = 0;
-        while at < bytes.len() {
-            self.tally.lines += 1;
-            let mut raw = RawRecord::default();
-            let end = match scanner.record(text, at, &mut raw) {
-                Some(end) if end - at <= self.max_line_bytes => {
-                    self.interpret(&mut raw);
-                    end
-                }
-                _ => {
-                    let end = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |end| at + end);
-                    self.line(&bytes[at..end]);
-                    end
-                }
-            };
-            at = end + 1;
-        }
-        at
-    }
-
-    fn line(&mut self, line: &[u8]) {
-        self.record(line, |line, layout| json::parse(line, &layout.root));
-    }
-
-    fn rows(&mut self, bytes: &[u8], columns: &Columns) {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let (end, closed) = match csv::cut(rest, self.max_line_bytes, true) {
-                Cut::Record(end) => (end, true),
-                Cut::Unclosed(end) => (end, false),
-                Cut::Incomplete => (rest.len(), true),
-            };
-            let (row, after) = rest.split_at(end);
-            self.tally.lines += 1;
-            let row = row.strip_suffix(b"\n").unwrap_or(row);
-            self.record(row, |row, _| columns.parse(row));
-            debug_assert!(closed || !row.contains(&b'\n'));
-            self.tally.lines += memchr::memchr_iter(b'\n', row).count() as u64;
-            rest = after;
-        }
-    }
-
-    /// One record, on the last line counted.
-    fn record<'r>(
-        &mut self,
-        bytes: &'r [u8],
-        parse: impl FnOnce(&'r str, &Layout) -> Result<RawRecord<'r>, Fault>,
-    ) where
-        'a: 'r,
-    {
-        if bytes.len() > self.max_line_bytes {
-            return self.too_long();
-        }
-        let bytes = bytes.trim_ascii();
-        if bytes.is_empty() {
-            return;
-        }
-        let Ok(text) = std::str::from_utf8(bytes) else {
-            return self.fault(Fault::new(ProblemKind::NotUtf8, "not valid UTF-8"));
         };
-        match parse(text, self.layout) {
-            Ok(mut raw) => self.interpret(&mut raw),
-            Err(fault) => self.fault(fault),
-        }
     }
 
-    fn interpret<'r>(&mut self, raw: &mut RawRecord<'r>)
+    #[inline(always)]
+    fn interpret<'r>(&mut self, line: u64, raw: &mut RawRecord<'r>)
     where
         'a: 'r,
     {
-        let layout: &'a Layout = self.layout;
+        let layout: &'a Layout = self.reader.layout;
         layout.fill_defaults(raw);
         let read = interpret(raw);
         // The usual case leaves the operation where it is: it is too large to be moved two million times.
@@ -283,7 +198,7 @@ impl<'a> Folding<'a> {
                 self.tally.started += 1;
                 self.events.start(started);
             }
-            Err(fault) => self.fault(fault),
+            Err(fault) => self.fault(line, fault),
         }
     }
 
@@ -296,14 +211,9 @@ impl<'a> Folding<'a> {
         self.accumulator.add(operation);
     }
 
-    fn too_long(&mut self) {
-        let limit = self.max_line_bytes;
-        let reason = format!("longer than {limit} bytes; raise `max_line_bytes` if that is intended");
-        self.fault(Fault::new(ProblemKind::TooLong, reason));
-    }
-
-    fn fault(&mut self, fault: Fault) {
+    #[cold]
+    fn fault(&mut self, line: u64, fault: Fault) {
         self.tally.skipped += 1;
-        self.tally.problems.add(self.tally.lines, fault);
+        self.tally.problems.add(line, fault);
     }
 }

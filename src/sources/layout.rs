@@ -1,6 +1,6 @@
 //! Which of their columns or JSON keys holds which of our fields.
 
-use crate::sources::record::{FIELDS, Field, RawRecord, UNREAD};
+use crate::sources::record::{FIELDS, Field, Raw, RawRecord, UNREAD, native_name};
 use crate::sources::settings::SourceSettings;
 
 /// Native names that `[source.fields]` and `[source.defaults]` may use.
@@ -67,6 +67,12 @@ impl Layout {
     /// Whether records get a value for a field that they do not have.
     pub fn has_default(&self, field: Field) -> bool {
         self.defaults.iter().any(|default| default.0 == field)
+    }
+
+    /// Native names and values of the source's defaults where the record has nothing.
+    pub fn defaults_of<'a>(&'a self, record: &RawRecord) -> impl Iterator<Item = (&'static str, &'a str)> {
+        let missing = self.defaults.iter().filter(|(field, _)| *record.get(*field) == Raw::Missing);
+        missing.map(|(field, value)| (native_name(*field), value.as_str()))
     }
 
     /// Fills in the source's defaults where the record has nothing.

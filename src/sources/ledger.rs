@@ -53,12 +53,11 @@ pub struct Head {
 }
 
 impl Head {
-    /// The first `records` lines of a content, or what there is of them in its first bytes.
-    pub fn new(first_bytes: &[u8], records: usize) -> Option<Head> {
-        let blank = first_bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-        let mut ends = memchr::memchr_iter(b'\n', &first_bytes[blank..]);
-        let end = ends.nth(records - 1).map_or(first_bytes.len(), |at| blank + at);
-        let head = first_bytes[..end.min(PROOF_BYTES)].trim_ascii_end();
+    /// The head of a content up to the end of its first record; up to the end of the first bytes where that
+    /// is not among them.
+    pub fn new(first_bytes: &[u8], first_end: Option<usize>) -> Option<Head> {
+        let end = first_end.unwrap_or(first_bytes.len()).min(PROOF_BYTES);
+        let head = first_bytes[..end].trim_ascii_end();
         (!head.is_empty()).then(|| Head { len: head.len() as u64, hash: hash(head) })
     }
 }
@@ -186,7 +185,7 @@ mod tests {
             size: content.len() as u64,
             modified_ns: 5,
             offset: content.len() as u64,
-            fingerprint: fingerprint(Head::new(content.as_bytes(), 1), &tail(content)),
+            fingerprint: fingerprint(Head::new(content.as_bytes(), content.find('\n')), &tail(content)),
             ..FileState::default()
         }
     }
@@ -198,12 +197,12 @@ mod tests {
 
     #[test]
     fn a_head_is_the_first_record() {
-        let first = Head::new(b"one\ntwo\n", 1).expect("a record");
-        assert_eq!(Some(&first), Head::new(b"one", 1).as_ref());
-        assert_eq!(Some(&first), Head::new(b"one\r\nmore", 1).as_ref());
-        assert_ne!(Some(&first), Head::new(b"\none\n", 1).as_ref());
-        assert_eq!(Head::new(b"h\none\ntwo\n", 2), Head::new(b"h\none", 2));
-        assert_eq!(Head::new(b" \n \n", 1), None);
+        let first = Head::new(b"one\ntwo\n", Some(3));
+        assert!(first.is_some());
+        assert_eq!(first, Head::new(b"one", None));
+        assert_eq!(first, Head::new(b"one\r\nmore", Some(4)));
+        assert_ne!(first, Head::new(b"\none\n", Some(4)));
+        assert_eq!(Head::new(b" \n \n", None), None);
     }
 
     #[test]
@@ -241,7 +240,7 @@ mod tests {
         let entries =
             [entry("a", "x\ny\n"), entry("b", "x\ny\nz\n"), entry("c", "x\ny\n"), entry("d", "y\n")];
         let ledger = Ledger::new(&entries);
-        let candidates = ledger.candidates(&Head::new(b"x\n", 1).expect("a record"));
+        let candidates = ledger.candidates(&Head::new(b"x\n", Some(1)).expect("a record"));
         assert_eq!(candidates.iter().map(|c| c.offset).collect::<Vec<_>>(), [6, 4]);
         assert!(candidates[0].ends_with(&tail("x\ny\nz\n")));
         assert!(!candidates[0].ends_with(&tail("x\ny\nzz\n")));

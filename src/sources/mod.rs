@@ -4,15 +4,17 @@
 //! [`resume`] opens one at the place from which it is new, [`blocks`] cuts what is new into blocks of whole
 //! records, and [`fold`] turns these into buckets on all threads. What a record means is said once, in
 //! [`record`], whatever format it is written in. Nothing here fails: what cannot be read is data, shown on
-//! the data-quality page.
+//! the data-quality page. [`operations`] hands out the records themselves.
 //!
 //! To add a format: a variant of [`settings::Format`] and of [`records::Kind`], how it is cut into records
-//! there, and a file that turns one record into a [`record::RawRecord`].
+//! and read there, and a file that turns one record into a [`record::RawRecord`].
 
 pub mod blocks;
 pub mod content;
 pub mod csv;
+pub mod csv_fast;
 pub mod discover;
+pub mod elements;
 pub mod flights;
 pub mod fold;
 pub mod json;
@@ -20,6 +22,7 @@ pub mod json_fast;
 pub mod layout;
 pub mod ledger;
 pub mod number;
+pub mod operations;
 pub mod problems;
 pub mod record;
 pub mod records;
@@ -27,6 +30,7 @@ pub mod resume;
 pub mod scan;
 pub mod settings;
 pub mod states;
+pub mod strip;
 pub mod timestamp;
 pub mod words;
 
@@ -134,4 +138,165 @@ fn read_in_blocks(reading: &Reading, block_bytes: usize) -> Read {
     survey.conclude(&files, queue.ended, tallies);
     let Report { files, forgotten, sources } = survey.report();
     Read { rollup, files, forgotten, sources, in_flight: flights.at(now_ms), bytes, records, skipped }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::fs;
+    use std::io::Write;
+
+    /// 2025-01-24T12:00:00Z; the files of these tests are written long after, and so at rest.
+    const NOW_MS: i64 = 1_737_720_000_000;
+
+    const LONGEST: usize = 120;
+
+    struct Site {
+        folder: tempfile::TempDir,
+        sources: [SourceSettings; 1],
+    }
+
+    impl Site {
+        fn new() -> Site {
+            let folder = tempfile::tempdir().expect("a folder");
+            let sources = [SourceSettings { path: "logs".to_owned(), ..SourceSettings::default() }];
+            fs::create_dir(folder.path().join("logs")).expect("a folder");
+            Site { folder, sources }
+        }
+
+        fn write(&self, name: &str, content: &[u8]) {
+            fs::write(self.folder.path().join("logs").join(name), content).expect("written");
+        }
+
+        fn read(&self, block_bytes: usize, threads: usize, before: &Read) -> Read {
+            let reading = Reading {
+                root: self.folder.path(),
+                sources: &self.sources,
+                ledger: &before.files,
+                in_flight: &before.in_flight,
+                retention: Retention { first_minute: 0, first_hour: 0, first_note_day: 0 },
+                limits: Limits { wrappers: 10, series: 10 },
+                max_line_bytes: LONGEST,
+                now_ms: NOW_MS,
+                threads,
+                progress: &|_| {},
+            };
+            read_in_blocks(&reading, block_bytes)
+        }
+    }
+
+    fn json_line() -> impl Strategy<Value = String> {
+        let field = |name: &'static str, values: Vec<&'static str>| {
+            prop::option::of(prop::sample::select(values)).prop_map(move |value| {
+                value.map(|value| format!("\"{name}\":{value}")).into_iter().collect::<Vec<_>>()
+            })
+        };
+        let object = (
+            field("wrapper_name", vec!["\"a\"", "\"b\"", "\"é\""]),
+            field("operation_id", vec!["1", "2", "\"3\""]),
+            field("end_time", vec!["\"2025-01-24T09:00:00Z\"", "1737709200", "0", "\"2025-01-23 09:00:00\""]),
+            field("start_time", vec!["\"2025-01-24T08:59:59Z\"", "\"2025-01-24T11:00:00Z\""]),
+            field("status", vec!["\"started\"", "\"error\"", "\"success\""]),
+        );
+        prop_oneof![
+            8 => object.prop_map(|(a, b, c, d, e)| format!("{{{}}}", [a, b, c, d, e].concat().join(","))),
+            1 => "[ -~]{0,20}",
+            1 => Just("x".repeat(LONGEST + 10)),
+            1 => Just("{\"wrapper_name\":\n\"spread\",\"end_time\":1737709200}".to_owned()),
+        ]
+    }
+
+    fn csv_row() -> impl Strategy<Value = String> {
+        let cells =
+            prop::sample::select(vec!["a", "b", "\"a\"\"\nc\"", "1737709200", "started", "\"", "", "x"]);
+        prop_oneof![
+            6 => prop::sample::select(vec!["a,1737709200,success,1", "b,1737709201,started,2", "\"a\nb\",1737709200,,3"])
+                .prop_map(str::to_owned),
+            2 => prop::collection::vec(cells, 1..6).prop_map(|cells| cells.join(",")),
+            1 => Just(format!("a,{},b,1", "x".repeat(LONGEST))),
+        ]
+    }
+
+    /// The name of a file and its content.
+    fn file() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
+        let end = || prop::sample::select(vec!["\n", "\n", "\n", "\r\n", "\n\n"]);
+        let lines = |line: BoxedStrategy<String>| {
+            prop::collection::vec((line, end()), 0..12)
+                .prop_map(|lines| lines.into_iter().map(|(line, end)| line + end).collect::<String>())
+        };
+        let text = prop_oneof![
+            lines(json_line().boxed()).prop_map(|text| ("a.jsonl", text)),
+            lines(json_line().boxed()).prop_map(|text| ("a.json", format!("[\n{text}"))),
+            lines(csv_row().boxed())
+                .prop_map(|text| ("a.csv", format!("wrapper_name,end_time,status,operation_id\n{text}"))),
+        ];
+        (text, any::<bool>(), any::<bool>()).prop_map(|((name, text), finished, damaged)| {
+            let mut bytes = if finished { text.into_bytes() } else { text.trim_end().as_bytes().to_vec() };
+            if damaged && !bytes.is_empty() {
+                let middle = bytes.len() / 2;
+                bytes[middle] = 0xff;
+            }
+            (name, bytes)
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(120))]
+
+        #[test]
+        fn blocks_and_threads_do_not_change_the_result(
+            (name, content) in file(),
+            block_bytes in 1usize..200,
+            threads in 1usize..4,
+        ) {
+            let site = Site::new();
+            site.write(name, &content);
+            let whole = site.read(1 << 20, 1, &Read::default());
+            prop_assert_eq!(site.read(block_bytes, threads, &Read::default()), whole);
+        }
+
+        #[test]
+        fn what_is_written_bit_by_bit_is_read_once(
+            lines in prop::collection::vec(json_line(), 1..12),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..5),
+            zipped in any::<bool>(),
+        ) {
+            let content = lines.iter().filter(|line| !line.contains('\n')).fold(String::new(), |all, line| all + line + "\n");
+            let at_once = Site::new();
+            at_once.write("a.jsonl", content.as_bytes());
+            let whole = at_once.read(1 << 20, 1, &Read::default());
+
+            let site = Site::new();
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(content.len() + 1)).collect();
+            cuts.sort();
+            let mut read = Read::default();
+            let mut rollup = Rollup::default();
+            for cut in cuts.into_iter().chain([content.len()]) {
+                site.write("a.jsonl", &content.as_bytes()[..cut]);
+                let next = site.read(64, 2, &read);
+                rollup.merge(next.rollup.clone(), &Limits { wrappers: 10, series: 10 });
+                let files = if next.files.is_empty() { read.files } else { next.files.clone() };
+                read = Read { files, ..next };
+            }
+            if zipped {
+                fs::remove_file(site.folder.path().join("logs/a.jsonl")).expect("removed");
+                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+                encoder.write_all(content.as_bytes()).expect("in memory");
+                site.write("a.jsonl.1.gz", &encoder.finish().expect("in memory"));
+                let last = site.read(64, 2, &read);
+                prop_assert!(last.rollup.is_empty() && last.records == 0 && last.skipped == 0);
+            }
+            rollup.sort_series();
+            prop_assert_eq!(&rollup, &whole.rollup);
+            prop_assert_eq!(read.in_flight, whole.in_flight);
+            if let (Some(found), Some(expected)) = (read.files.first(), whole.files.first()) {
+                prop_assert_eq!(&found.problems, &expected.problems);
+                prop_assert_eq!(
+                    (found.offset, found.lines, found.operations, found.skipped),
+                    (expected.offset, expected.lines, expected.operations, expected.skipped)
+                );
+            }
+        }
+    }
 }

@@ -50,6 +50,20 @@ pub enum Field {
     CustomCost,
 }
 
+impl Field {
+    /// Whether its values are numbers that are neither names nor times.
+    pub fn is_number(self) -> bool {
+        match self {
+            Field::DurationMs | Field::CostEstimate | Field::CustomCost => true,
+            Field::PromptTokens | Field::CompletionTokens | Field::CachedTokens => true,
+            Field::TotalTokens | Field::CustomTokens => true,
+            Field::WrapperName | Field::OperationId | Field::OperationType | Field::Model => false,
+            Field::StartTime | Field::EndTime | Field::Status | Field::Success => false,
+            Field::ErrorMessage | Field::ErrorCode | Field::FallbackUsed => false,
+        }
+    }
+}
+
 /// Native names, a dot for a key of a nested object.
 pub const FIELDS: [(&str, Field); 19] = [
     ("operation_id", Field::OperationId),
@@ -409,8 +423,8 @@ fn saturated(value: i128) -> u64 {
 fn flag(raw: &RawRecord, field: Field) -> Result<Option<bool>, Fault> {
     match raw.get(field) {
         Raw::Missing => return Ok(None),
-        Raw::Literal("true") => return Ok(Some(true)),
-        Raw::Literal("false") => return Ok(Some(false)),
+        Raw::Literal("true") | Raw::Text("true") => return Ok(Some(true)),
+        Raw::Literal("false") | Raw::Text("false") => return Ok(Some(false)),
         _ => {}
     }
     other_flag(raw, field)
@@ -439,7 +453,8 @@ fn cleaned(text: Cow<str>) -> Cow<str> {
     Cow::Owned(format!("{start}{}", &hash(clean.as_bytes())[..8]))
 }
 
-fn native_name(field: Field) -> &'static str {
+/// The name of a field in native records.
+pub fn native_name(field: Field) -> &'static str {
     FIELDS.iter().find(|entry| entry.1 == field).map_or("", |entry| entry.0)
 }
 

@@ -1,37 +1,201 @@
-//! How a content is cut into records, whatever the records say.
+//! How a content is cut into records, and how each is read, whatever the records say.
 
 use std::sync::Arc;
 
-use memchr::{memchr, memrchr};
+use memchr::{memchr, memchr_iter, memrchr};
 
+use crate::model::quality::ProblemKind;
 use crate::sources::csv::{self, Columns, Cut};
+use crate::sources::csv_fast;
+use crate::sources::elements;
+use crate::sources::json;
+use crate::sources::json_fast::Scanner;
 use crate::sources::layout::Layout;
+use crate::sources::problems::Fault;
+use crate::sources::record::RawRecord;
 
 /// How the records of one file are set apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// One JSON object a line.
     Lines,
+    /// JSON objects in an array, or over several lines.
+    Elements,
     /// CSV rows.
     Rows(Arc<Columns>),
 }
 
 impl Kind {
-    pub fn rows(header: &str, layout: &Layout) -> Kind {
-        Kind::Rows(Arc::new(Columns::new(header, layout)))
-    }
-
     /// The end of the last whole record in some bytes that begin with one; 0 where none is whole.
     /// `limit` is the longest record allowed, `whole` says that no more bytes follow.
     pub fn last_end(&self, bytes: &[u8], limit: usize, whole: bool) -> usize {
-        let lines_end = memrchr(b'\n', bytes).map_or(0, |at| at + 1);
-        if *self == Kind::Lines || memchr(b'"', bytes).is_none() {
-            return lines_end;
-        }
+        let cut = match self {
+            Kind::Rows(_) if memchr(b'"', bytes).is_some() => csv::cut,
+            Kind::Elements => elements::cut,
+            Kind::Lines | Kind::Rows(_) => return memrchr(b'\n', bytes).map_or(0, |at| at + 1),
+        };
         let mut at = 0;
-        while let Cut::Record(len) | Cut::Unclosed(len) = csv::cut(&bytes[at..], limit, whole) {
+        while let Cut::Record(len) | Cut::Unclosed(len) = cut(&bytes[at..], limit, whole) {
             at += len;
         }
         at
     }
+
+    /// The end of the first record of a block, what sets it apart from the next included.
+    pub fn next_end(&self, block: &[u8], limit: usize) -> usize {
+        let cut = match self {
+            Kind::Lines => return memchr(b'\n', block).map_or(block.len(), |at| at + 1),
+            Kind::Elements => elements::cut,
+            Kind::Rows(_) => csv::cut,
+        };
+        match cut(block, limit, true) {
+            Cut::Record(end) | Cut::Unclosed(end) => end,
+            Cut::Incomplete => block.len(),
+        }
+    }
+
+    /// Where the first record begins, after what only separates it from those before.
+    pub fn start(&self, bytes: &[u8]) -> usize {
+        match self {
+            Kind::Lines | Kind::Rows(_) => 0,
+            Kind::Elements => elements::start(bytes),
+        }
+    }
+
+    /// The end of the first record, where it is among the first bytes of a content.
+    pub fn first_end(&self, first_bytes: &[u8]) -> Option<usize> {
+        let lines = match self {
+            Kind::Elements => match elements::cut(first_bytes, usize::MAX, false) {
+                Cut::Record(end) => return Some(end),
+                Cut::Unclosed(_) | Cut::Incomplete => return None,
+            },
+            Kind::Lines => 1,
+            Kind::Rows(_) => 2,
+        };
+        let blank = first_bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        memchr_iter(b'\n', &first_bytes[blank..]).nth(lines - 1).map(|at| blank + at)
+    }
+}
+
+/// Reads blocks of whole records.
+#[derive(Clone, Copy, Debug)]
+pub struct Reader<'l> {
+    pub layout: &'l Layout,
+    /// A longer record is a fault.
+    pub max_line_bytes: usize,
+}
+
+/// Where a record was found.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Its first line in the block, counted from 1.
+    pub line: u64,
+    /// The record without its newline.
+    pub bytes: &'a [u8],
+}
+
+/// The first record of some bytes.
+struct Next<'a> {
+    /// With what sets it apart from its neighbours.
+    len: usize,
+    lines: u64,
+    place: Place<'a>,
+    /// `None` where there is nothing but blanks.
+    read: Option<Result<RawRecord<'a>, Fault>>,
+}
+
+impl Reader<'_> {
+    /// Hands out the values of each record of a block, or why it has none. Returns the number of lines.
+    #[inline(always)]
+    pub fn each<'a>(
+        &self,
+        kind: &Kind,
+        bytes: &'a [u8],
+        mut each: impl FnMut(Place<'a>, Result<&mut RawRecord<'a>, Fault>),
+    ) -> u64 {
+        let mut scanner = Scanner::new(&self.layout.root);
+        let (mut at, mut lines) = (0, 0);
+        while at < bytes.len() {
+            let (text, rest) = (text_lines(&bytes[at..]), &bytes[at..]);
+            let mut end = 0;
+            loop {
+                let (start, mut raw) = (end, RawRecord::default());
+                let read = match kind {
+                    Kind::Lines => scanner.record(text, start, &mut raw),
+                    Kind::Rows(columns) => csv_fast::row(columns, text, start, &mut raw),
+                    Kind::Elements => None,
+                };
+                match read {
+                    Some(newline) if newline - start <= self.max_line_bytes => {
+                        lines += 1;
+                        each(Place { line: lines, bytes: &rest[start..newline] }, Ok(&mut raw));
+                        end = newline + 1;
+                    }
+                    _ => {
+                        let mut next = self.next(kind, &rest[start..]);
+                        next.place.line += lines;
+                        lines += next.lines;
+                        match next.read {
+                            Some(Ok(mut raw)) => each(next.place, Ok(&mut raw)),
+                            Some(Err(fault)) => each(next.place, Err(fault)),
+                            None => {}
+                        }
+                        end += next.len;
+                    }
+                }
+                if end >= text.len() {
+                    break;
+                }
+            }
+            at += end;
+        }
+        lines
+    }
+
+    /// Reads the first record of some bytes completely.
+    #[inline(never)]
+    fn next<'a>(&self, kind: &Kind, bytes: &'a [u8]) -> Next<'a> {
+        let newlines = |bytes: &[u8]| memchr_iter(b'\n', bytes).count() as u64;
+        let len = kind.next_end(bytes, self.max_line_bytes);
+        let (before, record) = bytes[..len].split_at(kind.start(&bytes[..len]));
+        let unfinished = *kind != Kind::Elements && !record.ends_with(b"\n");
+        let lines = newlines(before) + newlines(record) + u64::from(unfinished);
+        let bytes = record.strip_suffix(b"\n").unwrap_or(record);
+        let place = Place { line: newlines(before) + 1, bytes };
+        Next { len, lines, place, read: self.read(kind, bytes) }
+    }
+
+    /// `None` where there is nothing but blanks.
+    fn read<'a>(&self, kind: &Kind, bytes: &'a [u8]) -> Option<Result<RawRecord<'a>, Fault>> {
+        if bytes.len() > self.max_line_bytes {
+            return Some(Err(too_long(self.max_line_bytes)));
+        }
+        if bytes.trim_ascii().is_empty() {
+            return None;
+        }
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            return Some(Err(Fault::new(ProblemKind::NotUtf8, "not valid UTF-8")));
+        };
+        Some(match kind {
+            Kind::Rows(columns) => columns.parse(text),
+            Kind::Lines | Kind::Elements => json::parse(text.trim_ascii(), &self.layout.root),
+        })
+    }
+}
+
+/// The lines that some bytes begin with, up to the first that is not text. One check for all of them costs
+/// less than one for each.
+fn text_lines(bytes: &[u8]) -> &str {
+    let valid = match std::str::from_utf8(bytes) {
+        Ok(text) => return text,
+        Err(error) => &bytes[..error.valid_up_to()],
+    };
+    let lines = &valid[..memrchr(b'\n', valid).map_or(0, |at| at + 1)];
+    std::str::from_utf8(lines).expect("a newline ends a character, and all before was valid")
+}
+
+/// What a record is that is longer than the limit.
+pub fn too_long(max_line_bytes: usize) -> Fault {
+    let reason = format!("longer than {max_line_bytes} bytes; raise `max_line_bytes` if that is intended");
+    Fault::new(ProblemKind::TooLong, reason)
 }

@@ -2,11 +2,14 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::model::quality::{Fingerprint, ProblemKind};
 use crate::sources::content::{Content, PROOF_BYTES, Tail};
-use crate::sources::csv;
+use crate::sources::csv::{self, Columns};
 use crate::sources::discover::{Found, Stat, extension};
+use crate::sources::elements;
+use crate::sources::layout::Layout;
 use crate::sources::ledger::{Candidate, Head, Ledger, Origin, fingerprint};
 use crate::sources::problems::{Fault, excerpt};
 use crate::sources::records::Kind;
@@ -50,7 +53,7 @@ impl Opened {
 #[derive(Clone, Copy, Debug)]
 pub struct Manner<'a> {
     pub format: Format,
-    pub layout: &'a crate::sources::layout::Layout,
+    pub layout: &'a Layout,
     pub max_line_bytes: usize,
 }
 
@@ -73,22 +76,22 @@ pub fn open(
     let mut first_bytes = vec![0; PROOF_BYTES];
     let got = content.read(&mut first_bytes).map_err(damaged)?;
     first_bytes.truncate(got);
-    let format = format_of(&found.file, manner.format, &first_bytes);
     let mut opened = Opened {
-        head: Head::new(&first_bytes, if format == Format::Csv { 2 } else { 1 }),
+        head: None,
         content,
         stat,
-        kind: Kind::Lines,
+        kind: kind_of(&found.file, manner.format, &first_bytes),
         origin: Origin::New,
         first_record: 0,
         header_lines: 0,
         offset: 0,
         tail: Tail::default(),
-        misfit: (format == Format::Jsonl).then(|| array(&first_bytes)).flatten(),
+        misfit: None,
         first_bytes,
     };
     opened.content.rewind().map_err(unreadable)?;
-    opened.read_preamble(format, manner).map_err(damaged)?;
+    opened.read_preamble(manner).map_err(damaged)?;
+    opened.head = Head::new(&opened.first_bytes, opened.kind.first_end(&opened.first_bytes));
     let mut candidates = opened.head.as_ref().map(|head| ledger.candidates(head)).unwrap_or_default();
     candidates.retain(|candidate| !ledger.is_stale(candidate.origin, &manner.layout.mapping));
     opened.seek(&candidates, known_file).map_err(damaged)?;
@@ -97,16 +100,16 @@ pub fn open(
 
 impl Opened {
     /// Reads what stands before the records: a byte order mark, a CSV header.
-    fn read_preamble(&mut self, format: Format, manner: &Manner) -> io::Result<()> {
+    fn read_preamble(&mut self, manner: &Manner) -> io::Result<()> {
         let mut bytes = vec![0; 3];
         let got = self.content.read(&mut bytes)?;
         bytes.truncate(got);
         let marked = bytes == b"\xef\xbb\xbf";
-        if format == Format::Csv {
-            let header = self.read_header(bytes, manner.max_line_bytes)?;
+        if let Kind::Rows(columns) = &mut self.kind {
+            let header = read_header(&mut self.content, bytes, manner.max_line_bytes)?;
             let text = String::from_utf8_lossy(&header);
             let text = text.trim_start_matches('\u{feff}').trim_start();
-            self.kind = Kind::rows(text.trim(), manner.layout);
+            *columns = Arc::new(Columns::new(text.trim(), manner.layout));
             self.misfit = csv::bad_header(text, manner.layout);
             self.first_record = header.len() as u64;
             self.header_lines = memchr::memchr_iter(b'\n', &header).count() as u64;
@@ -114,24 +117,6 @@ impl Opened {
             self.first_record = 3;
         }
         Ok(())
-    }
-
-    /// The bytes up to the end of the first line that is not blank; all bytes if it has no end.
-    fn read_header(&mut self, mut bytes: Vec<u8>, limit: usize) -> io::Result<Vec<u8>> {
-        loop {
-            let blank = bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-            if let Some(end) = memchr::memchr(b'\n', &bytes[blank..]) {
-                bytes.truncate(blank + end + 1);
-                return Ok(bytes);
-            }
-            let before = bytes.len();
-            bytes.resize(before + PROOF_BYTES, 0);
-            let got = self.content.read(&mut bytes[before..])?;
-            bytes.truncate(before + got);
-            if got == 0 || bytes.len() > limit {
-                return Ok(bytes);
-            }
-        }
     }
 
     fn seek(
@@ -171,6 +156,24 @@ impl Opened {
     }
 }
 
+/// The bytes up to the end of the first line that is not blank; all bytes if it has no end.
+fn read_header(content: &mut Content, mut bytes: Vec<u8>, limit: usize) -> io::Result<Vec<u8>> {
+    loop {
+        let blank = bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        if let Some(end) = memchr::memchr(b'\n', &bytes[blank..]) {
+            bytes.truncate(blank + end + 1);
+            return Ok(bytes);
+        }
+        let before = bytes.len();
+        bytes.resize(before + PROOF_BYTES, 0);
+        let got = content.read(&mut bytes[before..])?;
+        bytes.truncate(before + got);
+        if got == 0 || bytes.len() > limit {
+            return Ok(bytes);
+        }
+    }
+}
+
 /// Whether a file holds all of a known content, and these last bytes before this place. A file that was cut
 /// and written anew does not: it is no copy of what it was.
 fn is_beginning_of((tail, position): (&Tail, u64), known: &Candidate, file: &Path) -> bool {
@@ -196,25 +199,21 @@ pub fn failure(error: &io::Error, compressed: bool) -> Fault {
     Fault::new(ProblemKind::Unreadable, format!("{text}{next}"))
 }
 
-/// A file that holds one JSON array instead of one object a line.
-fn array(first_bytes: &[u8]) -> Option<Fault> {
-    let content = first_bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(first_bytes).trim_ascii_start();
-    let first = content.strip_prefix(b"[")?.trim_ascii_start();
-    let reason = "it is one JSON array; write one object a line, as `jq -c '.[]'` does";
-    first.starts_with(b"{").then(|| Fault::new(ProblemKind::Layout, reason))
-}
-
-fn format_of(path: &Path, format: Format, first_bytes: &[u8]) -> Format {
-    if format != Format::Auto {
-        return format;
+/// How the records of a file are set apart: as its source says, else as its extension does, else as its
+/// first bytes look. The columns of a CSV file are not known yet.
+fn kind_of(path: &Path, format: Format, first_bytes: &[u8]) -> Kind {
+    let rows = || Kind::Rows(Arc::default());
+    let content = first_bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(first_bytes);
+    match (format, extension(path)) {
+        (Format::Csv, _) | (Format::Auto, Some("csv")) => rows(),
+        _ if elements::begins_array(content) => Kind::Elements,
+        (Format::Jsonl, _) | (Format::Auto, Some("jsonl" | "ndjson")) => Kind::Lines,
+        (Format::Auto, _) if elements::begins_spread(content) => Kind::Elements,
+        (Format::Auto, Some("json")) => Kind::Lines,
+        (Format::Auto, _) => {
+            let line = content.trim_ascii_start().split(|&byte| byte == b'\n').next().unwrap_or_default();
+            let header = !line.starts_with(b"{") && !line.starts_with(b"[") && line.contains(&b',');
+            if header { rows() } else { Kind::Lines }
+        }
     }
-    match extension(path) {
-        Some("csv") => return Format::Csv,
-        Some("jsonl" | "ndjson" | "json") => return Format::Jsonl,
-        _ => {}
-    }
-    let content = first_bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(first_bytes).trim_ascii_start();
-    let line = content.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    let header = !line.starts_with(b"{") && !line.starts_with(b"[") && line.contains(&b',');
-    if header { Format::Csv } else { Format::Jsonl }
 }

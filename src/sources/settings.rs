@@ -27,6 +27,31 @@ pub struct SourceSettings {
     /// Whether it is fine that nothing matches the path.
     #[serde(default)]
     pub optional: bool,
+    /// What an export of its operations shows although it is private.
+    #[serde(default)]
+    pub reveal: Vec<Private>,
+}
+
+/// Native fields that no page shows, and no export unless their source reveals them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Private {
+    UserId,
+    SessionId,
+    RequestId,
+}
+
+impl Private {
+    pub const ALL: [Private; 3] = [Private::UserId, Private::SessionId, Private::RequestId];
+
+    /// The name of the field.
+    pub fn name(self) -> &'static str {
+        match self {
+            Private::UserId => "user_id",
+            Private::SessionId => "session_id",
+            Private::RequestId => "request_id",
+        }
+    }
 }
 
 /// How the records of a source are written.
@@ -36,7 +61,7 @@ pub enum Format {
     /// By the file's extension, else by its first bytes.
     #[default]
     Auto,
-    /// One JSON object a line.
+    /// One JSON object a line, or an array of them.
     Jsonl,
     /// A header and one row a record.
     Csv,

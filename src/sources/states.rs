@@ -61,7 +61,7 @@ impl<'a> Survey<'a> {
             for found in found {
                 ledger.find(&found);
                 let first = found.stat.inode == 0 || files.insert((found.stat.device, found.stat.inode));
-                if paths.insert(found.path.clone()) && first {
+                if first && paths.insert(found.path.clone()) {
                     survey.take(at, found, ledger);
                 }
             }

@@ -4,8 +4,8 @@
 //! | --- | --- | --- |
 //! | minutes | minute | an hour |
 //! | hours | hour | a day |
-//! | series hours | hour × operation type × model | a day |
-//! | series days | day × operation type × model | 32 days |
+//! | series hours | hour × operation type × model | a quarter of a day |
+//! | series days | day × operation type × model | a day |
 //! | notes | – | a day |
 
 use std::collections::BTreeMap;
@@ -23,8 +23,11 @@ use crate::model::rollup::{Limits, Retention, SeriesName, WrapperRollup};
 const CHUNK_MINUTES: i64 = 60;
 /// Hours in a chunk.
 const CHUNK_HOURS: i64 = 24;
-/// Days in a chunk.
-const CHUNK_DAYS: i64 = 32;
+/// Hours by series in a chunk. A chunk is written anew for one operation, so the more buckets lie in a
+/// stretch of time, the shorter it is.
+const CHUNK_SERIES_HOURS: i64 = 6;
+/// Days by series in a chunk.
+const CHUNK_SERIES_DAYS: i64 = 1;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Level {
@@ -106,6 +109,9 @@ impl Decode for BySeries {
 /// after a year as after a month.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
+    /// From here on, minutes are handed out as they are stored.
+    pub first_packed_minute: i64,
+    /// From here on, as buckets.
     pub first_minute: i64,
     pub first_hour: i64,
     /// Of hours by series.
@@ -128,9 +134,9 @@ pub fn add(transaction: &Transaction, wrapper: i64, rollup: &WrapperRollup, limi
     )?;
     let names = chunks.series(rollup, limits)?;
     let hours = rollup.hours.iter().map(|((hour, series), bucket)| (*hour, &names[*series as usize], bucket));
-    chunks.merge_series(Level::SeriesHours, CHUNK_HOURS, hours.clone())?;
+    chunks.merge_series(Level::SeriesHours, CHUNK_SERIES_HOURS, hours.clone())?;
     let days = hours.map(|(hour, name, bucket)| (hour.div_euclid(24), name, bucket));
-    chunks.merge_series(Level::SeriesDays, CHUNK_DAYS, days)?;
+    chunks.merge_series(Level::SeriesDays, CHUNK_SERIES_DAYS, days)?;
     for (day, new) in &rollup.notes {
         let mut notes: Notes = chunks.read(Level::Notes, *day)?.unwrap_or_default();
         notes.merge(new);
@@ -142,15 +148,21 @@ pub fn add(transaction: &Transaction, wrapper: i64, rollup: &WrapperRollup, limi
 /// Loads what is kept of a wrapper in a span, and its newest days.
 pub fn load(connection: &Connection, wrapper: i64, span: &Span, history: &mut History) -> Result<()> {
     let chunks = Chunks { connection, wrapper };
-    for (_, minutes) in
-        chunks.since::<Vec<(i64, Bucket)>>(Level::Minutes, span.first_minute / CHUNK_MINUTES)?
-    {
-        history.minutes.extend(minutes);
-    }
+    let first_unpacked = span.first_minute / CHUNK_MINUTES;
+    chunks.each_since(Level::Minutes, span.first_packed_minute / CHUNK_MINUTES, |start, data| {
+        if start < first_unpacked {
+            history.packed_minutes.push(data.into());
+        } else {
+            history.minutes.extend(decode::<Vec<(i64, Bucket)>>(Level::Minutes, start, data)?);
+        }
+        Ok(())
+    })?;
     for (_, hours) in chunks.since::<Vec<(i64, Bucket)>>(Level::Hours, span.first_hour / CHUNK_HOURS)? {
         history.hours.extend(hours);
     }
-    for (_, chunk) in chunks.since::<BySeries>(Level::SeriesHours, span.first_series_hour / CHUNK_HOURS)? {
+    for (_, chunk) in
+        chunks.since::<BySeries>(Level::SeriesHours, span.first_series_hour / CHUNK_SERIES_HOURS)?
+    {
         for ((hour, series), bucket) in chunk.buckets {
             let name = &chunk.names[series as usize];
             match history.series.get_mut(name) {
@@ -159,14 +171,10 @@ pub fn load(connection: &Connection, wrapper: i64, span: &Span, history: &mut Hi
             }
         }
     }
-    if let Some(newest) = chunks.newest(Level::SeriesDays)? {
-        for ((day, _), bucket) in
-            chunks.read::<BySeries>(Level::SeriesDays, newest)?.unwrap_or_default().buckets
-        {
-            match history.days.last_mut() {
-                Some(last) if last.0 == day => last.1.merge(&bucket),
-                _ => history.days.push((day, bucket)),
-            }
+    for ((day, _), bucket) in chunks.newest::<BySeries>(Level::SeriesDays)?.unwrap_or_default().buckets {
+        match history.days.last_mut() {
+            Some(last) if last.0 == day => last.1.merge(&bucket),
+            _ => history.days.push((day, bucket)),
         }
     }
     history.notes = chunks.since(Level::Notes, span.first_note_day)?;
@@ -178,7 +186,7 @@ pub fn prune(transaction: &Transaction, retention: &Retention) -> Result<()> {
     let firsts = [
         (Level::Minutes, retention.first_minute.div_euclid(CHUNK_MINUTES)),
         (Level::Hours, retention.first_hour.div_euclid(CHUNK_HOURS)),
-        (Level::SeriesHours, retention.first_hour.div_euclid(CHUNK_HOURS)),
+        (Level::SeriesHours, retention.first_hour.div_euclid(CHUNK_SERIES_HOURS)),
         (Level::Notes, retention.first_note_day),
     ];
     let wrappers: Vec<i64> = {
@@ -211,25 +219,40 @@ impl Chunks<'_> {
         data.map(|data| decode(level, start, &data)).transpose()
     }
 
-    fn newest(&self, level: Level) -> Result<Option<i64>> {
-        let mut query = self
-            .connection
-            .prepare_cached("SELECT max(start) FROM chunk WHERE wrapper = ?1 AND level = ?2")?;
-        Ok(query.query_row(params![self.wrapper, level as i64], |row| row.get(0))?)
+    fn newest<T: Decode>(&self, level: Level) -> Result<Option<T>> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT start, data FROM chunk WHERE wrapper = ?1 AND level = ?2 ORDER BY start DESC LIMIT 1",
+        )?;
+        let mut rows = query.query(params![self.wrapper, level as i64])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        decode(level, row.get(0)?, row.get_ref(1)?.as_blob()?).map(Some)
     }
 
     /// The chunks from `first` on, in rising order.
     fn since<T: Decode>(&self, level: Level, first: i64) -> Result<Vec<(i64, T)>> {
+        let mut chunks = Vec::new();
+        self.each_since(level, first, |start, data| {
+            chunks.push((start, decode(level, start, data)?));
+            Ok(())
+        })?;
+        Ok(chunks)
+    }
+
+    /// As [`Chunks::since`], as they are stored.
+    fn each_since(
+        &self,
+        level: Level,
+        first: i64,
+        mut take: impl FnMut(i64, &[u8]) -> Result<()>,
+    ) -> Result<()> {
         let mut query = self.connection.prepare_cached(
             "SELECT start, data FROM chunk WHERE wrapper = ?1 AND level = ?2 AND start >= ?3 ORDER BY start",
         )?;
         let mut rows = query.query(params![self.wrapper, level as i64, first])?;
-        let mut chunks = Vec::new();
         while let Some(row) = rows.next()? {
-            let start = row.get(0)?;
-            chunks.push((start, decode(level, start, row.get_ref(1)?.as_blob()?)?));
+            take(row.get(0)?, row.get_ref(1)?.as_blob()?)?;
         }
-        Ok(chunks)
+        Ok(())
     }
 
     fn write<T: Encode>(&self, level: Level, start: i64, chunk: &T) -> Result<()> {

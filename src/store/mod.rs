@@ -73,6 +73,11 @@ impl Store {
     /// # Errors
     /// If another build holds it for longer than [`PATIENCE`], if its folder cannot be written, or if it is damaged or of a newer dash.
     pub fn open(root: &Path) -> Result<Store> {
+        Store::open_within(root, PATIENCE)
+    }
+
+    /// As [`Store::open`], for those who wait longer or not at all.
+    pub fn open_within(root: &Path, patience: Duration) -> Result<Store> {
         let folder = root.join(FOLDER);
         fs::create_dir_all(&folder).with_context(|| format!("creating the folder `{}`", folder.display()))?;
         let lock_path = folder.join("lock");
@@ -82,7 +87,7 @@ impl Store {
         loop {
             match lock.try_lock() {
                 Ok(()) => break,
-                Err(TryLockError::WouldBlock) if begun.elapsed() < PATIENCE => sleep(PATIENCE / 100),
+                Err(TryLockError::WouldBlock) if begun.elapsed() < patience => sleep(PATIENCE / 100),
                 Err(TryLockError::WouldBlock) => {
                     bail!("another `dash` is building this site; wait for it, or stop it")
                 }

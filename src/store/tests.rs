@@ -2,7 +2,8 @@ use super::*;
 use crate::model::operation::{Operation, Outcome, Tokens};
 
 const RETENTION: Retention = Retention { first_minute: 0, first_hour: 0, first_note_day: 0 };
-const ALL: Span = Span { first_minute: 0, first_hour: 0, first_series_hour: 0, first_note_day: 0 };
+const ALL: Span =
+    Span { first_packed_minute: 0, first_minute: 0, first_hour: 0, first_series_hour: 0, first_note_day: 0 };
 const LIMITS: Limits = Limits { wrappers: 3, series: 2 };
 
 fn operation<'a>(wrapper: &'a str, model: &'a str, end_ms: i64) -> Operation<'a> {
@@ -58,6 +59,39 @@ fn readings_add_up_at_every_level_across_openings() {
     assert_eq!(history.minutes.len(), 5);
     // Days are loaded from the newest chunk only.
     assert_eq!(history.days.iter().map(|day| day.0).collect::<Vec<_>>(), [40]);
+}
+
+#[test]
+fn a_store_of_another_version_is_refused_with_the_next_step() {
+    for (version, step) in [(1, "move it away"), (99, "use the dash that wrote it")] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        drop(Store::open(folder.path()).expect("the store opens"));
+        let path = folder.path().join(FOLDER).join("store.db");
+        let connection = Connection::open(path).expect("the store is a database");
+        connection.pragma_update(None, "user_version", version).expect("the store is written");
+        drop(connection);
+        let error = format!("{:#}", Store::open(folder.path()).expect_err("another version"));
+        assert!(error.contains(&format!("it has version {version}")) && error.contains(step), "{error}");
+    }
+}
+
+#[test]
+fn minutes_before_the_span_s_are_packed_and_none_is_lost() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut store = Store::open(folder.path()).expect("the store opens");
+    let operations: Vec<_> = (0..300).map(|minute| operation("a", "m", minute * 60_000)).collect();
+    store.apply(&reading(&operations), &LIMITS).expect("the reading is added");
+    let whole = history(&store, &store.wrappers().expect("the store answers")[0]);
+    let span = Span { first_minute: 130, ..ALL };
+    let ids = store.wrappers().expect("the store answers");
+    let history = store.histories(&ids, &span).expect("the store answers").remove(0);
+    let unpack = |chunk: &[u8]| -> Vec<(i64, crate::model::bucket::Bucket)> {
+        crate::model::codec::from_bytes(chunk).expect("a whole chunk")
+    };
+    let packed: Vec<_> = history.packed_minutes.iter().flat_map(|chunk| unpack(chunk)).collect();
+    // Whole hours are packed; the one that the span begins in is not.
+    assert_eq!((packed.len(), history.minutes.len()), (120, 180));
+    assert_eq!([packed, history.minutes].concat(), whole.minutes);
 }
 
 #[test]

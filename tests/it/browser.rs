@@ -20,7 +20,7 @@ fn the_pages_work_in_a_browser() {
     let site = Folder::new();
     dash(&site).arg("init").assert().success();
     site.sample(&["--days", "1", "--rate", "5/min", "--now", "2026-01-25T13:00:00Z"]);
-    dash(&site).args(["build", "--now", "2026-01-25T13:00:00Z"]).assert().success();
+    dash(&site).args(["snapshot", "--now", "2026-01-25T13:00:00Z"]).assert().success();
     let run = Command::new("node")
         .arg("--test")
         .current_dir(tests)

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::tools::{Folder, dash, files_below, process};
+use crate::tools::{Folder, dash, files_below, peak, process};
 
 const MOMENT: &str = "2026-01-25T13:00:00Z";
 
@@ -41,25 +41,11 @@ fn letters(number: u64) -> String {
     number.to_string().bytes().map(|digit| char::from(b'a' + digit - b'0')).collect()
 }
 
-/// Builds, and returns the most memory that the builder had, in bytes: the kernel keeps the peak, so it is enough
-/// to look now and then.
+/// Builds, and returns the most memory that the builder had, in bytes.
 fn build(folder: &Folder) -> u64 {
     let mut build = process(folder);
     build.args(["build", "--quiet", "--now", MOMENT]);
-    let mut child = build.spawn().expect("the binary is there");
-    let status = format!("/proc/{}/status", child.id());
-    let mut peak = 0;
-    loop {
-        let text = fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-        peak = peak.max(kilobytes.unwrap_or(0) * 1024);
-        if let Some(status) = child.try_wait().expect("it is ours to wait for") {
-            assert!(status.success());
-            return peak;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    peak(build)
 }
 
 fn sum(folder: &Folder, key: &str) -> u64 {

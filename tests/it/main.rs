@@ -1,8 +1,10 @@
 //! Everything that is tested at a boundary: one crate, one module a topic.
 
+mod archive;
 mod browser;
 mod cli;
 mod crash;
+mod export;
 mod golden;
 mod limits;
 mod logrotate;
@@ -12,5 +14,6 @@ mod seeded;
 mod serve;
 mod sources;
 mod sources_quality;
+mod sources_shapes;
 mod tidy;
 mod tools;

@@ -112,8 +112,6 @@ fn a_file_that_is_laid_out_otherwise_says_so() {
         ("a.csv", format!("service,end_time\n{row}\n"), "no `wrapper_name` column"),
         ("a.csv", format!("wrapper_name;end_time\n{}\n", row.replace(',', ";")), "separated by `;`"),
         ("a.csv", format!("wrapper_name\tend_time\n{}\n", row.replace(',', "\t")), "separated by tabs"),
-        ("a.json", format!("[{}]", lines(0..2).trim_end().replace('\n', ",")), "one JSON array"),
-        ("a.json", format!("[\n  {}]\n", lines(0..2).trim_end().replace('\n', ",\n")), "one JSON array"),
     ] {
         let mut site = folder();
         site.write(&format!("logs/{name}"), &content);

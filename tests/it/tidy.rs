@@ -12,15 +12,16 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("analysis", &["model"]),
     ("report", &["model", "analysis"]),
     ("publish", &["model", "report"]),
+    ("archive", &["model", "analysis", "report", "publish"]),
     ("sample", &["model"]),
     ("pipeline", &["model", "sources", "store", "analysis", "report", "publish"]),
     ("serve", &["model", "analysis", "report", "publish", "pipeline"]),
-    ("config", &["sources", "store", "analysis", "report", "serve"]),
+    ("config", &["sources", "store", "analysis", "report", "publish", "archive", "serve"]),
     (
         "cli",
         &[
-            "model", "sources", "store", "analysis", "report", "publish", "sample", "pipeline", "serve",
-            "config",
+            "model", "sources", "store", "analysis", "report", "publish", "archive", "sample", "pipeline",
+            "serve", "config",
         ],
     ),
 ];
@@ -53,7 +54,7 @@ fn sources() -> BTreeMap<String, String> {
     files.into_iter().map(named).collect()
 }
 
-/// `src/store/mod.rs` and `src/pipeline.rs` → `store` and `pipeline`.
+/// `src/store/mod.rs` and `src/pipeline/mod.rs` → `store` and `pipeline`.
 fn room(path: &str) -> Option<&str> {
     let inside = path.strip_prefix("src/")?;
     let room = inside.split('/').next()?.trim_end_matches(".rs");

@@ -74,6 +74,25 @@ pub fn process(folder: &Folder) -> std::process::Command {
     command
 }
 
+/// Runs a command, and returns the most memory that it had, in bytes: the kernel keeps the peak, so it is enough
+/// to look now and then.
+pub fn peak(mut command: std::process::Command) -> u64 {
+    let mut child = command.spawn().expect("the binary is there");
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    loop {
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        peak = peak.max(kilobytes.unwrap_or(0) * 1024);
+        if let Some(status) = child.try_wait().expect("it is ours to wait for") {
+            assert!(status.success());
+            return peak;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
 /// Path → bytes of every file below a folder, with `/` between segments.
 pub fn files_below(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();

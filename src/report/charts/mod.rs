@@ -274,7 +274,8 @@ mod tests {
             (minute * MINUTE_MS, Figures::of(&bucket, 1.0))
         };
         let (window, points) = (Window { from: 0, to: 60 }, minutes.iter().map(point).collect());
-        Range { label: "1H", hours: 1, window, step_minutes: 1, points }
+        let total = Figures::of(&Bucket::default(), 1.0);
+        Range { label: "1H", hours: 1, window, step_minutes: 1, points, total }
     }
 
     fn chart_of(values: &[(i64, f64)]) -> Chart {

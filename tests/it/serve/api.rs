@@ -177,7 +177,7 @@ async fn errors_have_their_status_and_say_what_to_do() {
         ("/api/wrappers/RouteLLM/metrics?hours=", 400, "invalid_parameter", "`hours`"),
         ("/api/wrappers/RouteLLM/metrics?hours=99999999999999999999", 400, "invalid_parameter", "`hours`"),
         ("/api/metrics/export?hours=NaN", 400, "invalid_parameter", "`hours`"),
-        ("/api/metrics/export?format=xml", 400, "invalid_parameter", "`format` must be `json` or `csv`"),
+        ("/api/metrics/export?format=xml", 400, "invalid_parameter", "`format` must be `csv` or `json`"),
         ("/api/metrics/export?wrapper=nobody", 404, "unknown_wrapper", "`nobody`"),
         ("/api/wrappers/nobody/metrics", 404, "unknown_wrapper", "`nobody`"),
         ("/api/wrappers/%ff/metrics", 404, "unknown_wrapper", ""),

@@ -13,6 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
+use super::live::Client;
 use super::{LIMIT, Server, site};
 
 #[tokio::test]
@@ -140,6 +141,7 @@ async fn a_change_of_the_sources_rebuilds_the_site_and_errors_do_not_end_it() {
     };
     let server = Server::with(|_| {}, build).await;
     let logs = server.home.path().join("logs");
+    let (mut client, _) = Client::connect(&server).await;
     // The first build comes by itself; those after it, because a log was made and written to.
     for round in 1..=3 {
         let built = async {
@@ -155,6 +157,14 @@ async fn a_change_of_the_sources_rebuilds_the_site_and_errors_do_not_end_it() {
         }
     }
     server.until("/health", |answer| answer.json()["timestamp"] == "2026-09-21T14:16:20.500Z").await;
+    let told = client.event("notice").await["message"].clone();
+    assert!(told.as_str().is_some_and(|told| told.contains("building the site fails")), "{told}");
+    assert!(!told.to_string().contains("template"), "why it fails is not for visitors: {told}");
+    assert_eq!(client.event("notice").await["message"], json!(null));
+    let counted = server.get("/metrics").await;
+    for line in ["dash_builds_total{result=\"failed\"} 2", "dash_builds_total{result=\"ok\"} 1"] {
+        assert!(counted.text().lines().any(|found| found == line), "{line}: {}", counted.text());
+    }
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(rounds.load(Ordering::SeqCst), 3, "publishing is no change of the sources");
 }

@@ -47,25 +47,72 @@ async fn files_are_sent_once_and_compressed() {
     assert_eq!((plain.header("content-encoding"), plain.header("cache-control")), ("", "no-cache"));
     assert_eq!(plain.header("content-length"), plain.body.len().to_string());
 
-    let packed = server.ask("GET", "/", &[("accept-encoding", "br, gzip;q=0.8")]).await;
+    let packed = server.ask("GET", "/", &[("accept-encoding", "br;q=0.5, gzip;q=0.8")]).await;
     assert_eq!((packed.header("content-encoding"), packed.header("vary")), ("gzip", "accept-encoding"));
     assert!(packed.body.len() < plain.body.len() / 2);
     let mut unpacked = Vec::new();
     std::io::copy(&mut flate2::read::GzDecoder::new(packed.body.as_slice()), &mut unpacked).expect("gzip");
     assert_eq!(unpacked, plain.body);
-    let refused = server.ask("GET", "/", &[("accept-encoding", "gzip;q=0, br")]).await;
+    let best = server.ask("GET", "/", &[("accept-encoding", "gzip, deflate, br, zstd")]).await;
+    assert_eq!(best.header("content-encoding"), "br");
+    let mut unpacked = Vec::new();
+    brotli::BrotliDecompress(&mut best.body.as_slice(), &mut unpacked).expect("brotli");
+    assert_eq!(unpacked, plain.body);
+    let refused = server.ask("GET", "/", &[("accept-encoding", "gzip;q=0, zstd")]).await;
     assert_eq!(refused.header("content-encoding"), "");
     let small = server.ask("GET", "/about", &[("accept-encoding", "gzip")]).await;
     assert_eq!(small.header("content-encoding"), "");
 
-    let known = server.ask("GET", "/", &[("if-none-match", packed.header("etag"))]).await;
-    assert_eq!((known.status, known.body.len()), (304, 0));
+    let tags = [plain.header("etag"), packed.header("etag"), best.header("etag")];
+    assert!(tags[0] != tags[1] && tags[1] != tags[2], "a strong tag stands for one body: {tags:?}");
+    for (accepted, tag) in [("identity", tags[0]), ("gzip", tags[1]), ("br", tags[2])] {
+        let known = [("accept-encoding", accepted), ("if-none-match", tag)];
+        let answer = server.ask("GET", "/", &known).await;
+        assert_eq!((answer.status, answer.body.len(), answer.header("etag")), (304, 0, tag));
+    }
+    let since = [("if-modified-since", plain.header("last-modified"))];
+    assert_eq!(server.ask("GET", "/", &since).await.status, 304);
     let head = server.ask("HEAD", "/", &[]).await;
     assert_eq!((head.status, head.body.len()), (200, 0));
     assert_eq!(head.header("content-length"), plain.header("content-length"));
     let hashed = server.get("/assets/app.0123abcd.js").await;
     assert_eq!(hashed.header("cache-control"), "public, max-age=31536000, immutable");
     assert_eq!(server.get("/assets/plain.js").await.header("cache-control"), "no-cache");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_of_files_can_be_asked_for() {
+    let server = Server::start().await;
+    let whole = server.get("/").await;
+    assert_eq!(whole.header("accept-ranges"), "bytes");
+    let length = whole.body.len();
+    let part = server.ask("GET", "/", &[("range", "bytes=5-9"), ("accept-encoding", "br")]).await;
+    assert_eq!((part.status, part.body.as_slice()), (206, &whole.body[5..10]));
+    assert_eq!(part.header("content-range"), format!("bytes 5-9/{length}"));
+    assert_eq!((part.header("content-encoding"), part.header("content-length")), ("", "5"));
+    let end = server.ask("GET", "/", &[("range", "bytes=-7")]).await;
+    assert_eq!((end.status, end.body.as_slice()), (206, &whole.body[length - 7..]));
+    let beyond = server.ask("GET", "/", &[("range", "bytes=99999999-")]).await;
+    assert_eq!((beyond.status, beyond.header("content-range")), (416, format!("bytes */{length}").as_str()));
+    let stale = server.ask("GET", "/", &[("range", "bytes=0-4"), ("if-range", "\"old\"")]).await;
+    assert_eq!((stale.status, stale.body.len()), (200, length));
+    let fresh = server.ask("GET", "/", &[("range", "bytes=0-4"), ("if-range", whole.header("etag"))]).await;
+    assert_eq!((fresh.status, fresh.body.len()), (206, 5));
+    let missing = server.ask("GET", "/nothing", &[("range", "bytes=0-4")]).await;
+    assert_eq!((missing.status, missing.text()), (404, "nothing here, styled"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_is_a_link_is_not_followed() {
+    let server = Server::start().await;
+    let (output, elsewhere) = (server.output(), server.home.path().join("elsewhere"));
+    fs::rename(output.join("archive"), &elsewhere).expect("ours");
+    std::os::unix::fs::symlink(&elsewhere, output.join("archive")).expect("free");
+    let settings = dash::serve::ServeSettings::default();
+    let daemon = dash::serve::Daemon { output, settings, rebuild: None, watch: Vec::new() };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let error = dash::serve::serve(listener, daemon, std::future::pending()).await.expect_err("it is a link");
+    assert!(format!("{error:#}").contains("reached by a link"), "{error:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,13 +12,13 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 
 use super::{LIMIT, Server, site};
 
-struct Client {
+pub struct Client {
     socket: WebSocketStream<TcpStream>,
 }
 
 impl Client {
     /// Connects, and takes the greeting.
-    async fn connect(server: &Server) -> (Client, Value) {
+    pub async fn connect(server: &Server) -> (Client, Value) {
         let stream = TcpStream::connect(server.address).await.expect("it listens");
         Client::on(server, stream).await
     }
@@ -50,7 +50,7 @@ impl Client {
     }
 
     /// The next frame of this event.
-    async fn event(&mut self, event: &str) -> Value {
+    pub async fn event(&mut self, event: &str) -> Value {
         loop {
             let frame = self.next().await;
             if frame["event"] == event {

@@ -4,6 +4,7 @@ mod api;
 mod connections;
 mod files;
 mod live;
+mod reference;
 mod site;
 
 use std::collections::BTreeMap;

@@ -80,6 +80,21 @@ dash.live = (() => {
     return running;
   }
 
+  // What the daemon wants every reader to know, above the page; without a message it goes away.
+  function setNotice(message) {
+    const standing = document.getElementById("notice");
+    if (!message) {
+      standing?.remove();
+      return;
+    }
+    const notice = standing ?? document.createElement("p");
+    notice.id = "notice";
+    notice.className = "alert alert-warning rounded-0 mb-0";
+    notice.setAttribute("role", "status");
+    notice.textContent = message;
+    if (!standing) document.getElementById("main").before(notice);
+  }
+
   function receive(text) {
     let message;
     try {
@@ -88,6 +103,7 @@ dash.live = (() => {
       return;
     }
     if (message?.event === "refresh") refreshSoon(message.changed);
+    if (message?.event === "notice") setNotice(message.message);
   }
 
   function connect() {
@@ -96,6 +112,7 @@ dash.live = (() => {
     const socket = new WebSocket(address);
     socket.addEventListener("open", () => {
       delay = 1000;
+      setNotice(null);
       socket.send(JSON.stringify({ event: "hello", snapshot: window.dashSnapshot?.id ?? "" }));
       setState("live");
     });

@@ -1,0 +1,104 @@
+//! From the store to [`Facts`]: how far back each wrapper's past is loaded, and how much of it.
+
+use std::collections::HashSet;
+
+use anyhow::Result;
+
+use crate::analysis::facts::{Facts, WrapperFacts};
+use crate::analysis::snapshot::{BREAKDOWN_HOURS, DAY_HOURS, charted};
+use crate::analysis::window::MAX_HOURS;
+use crate::model::history::WrapperId;
+use crate::model::quality::{FileState, SourceState};
+use crate::model::time::{hour_of, minute_of};
+use crate::pipeline::Plan;
+use crate::store::Store;
+use crate::store::chunks::Span;
+
+/// What a site shows. Of wrappers that are not among the `changed`, if these are told, only as much as pages
+/// other than their own show.
+pub fn shown(
+    plan: &Plan,
+    store: &Store,
+    sources: Vec<SourceState>,
+    changed: Option<&HashSet<String>>,
+) -> Result<Facts> {
+    let ids = store.wrappers()?;
+    let is_changed = |id: &WrapperId| changed.is_none_or(|changed| changed.contains(&id.name));
+    let (changed, rest): (Vec<_>, Vec<_>) = ids.into_iter().partition(is_changed);
+    let page = page_span(plan);
+    let mut loaded = wrappers(store, changed, &page, true)?;
+    loaded.extend(wrappers(store, rest, &glance_span(plan), false)?);
+    loaded.sort_by(|a, b| a.id.cmp(&b.id));
+    let mut facts = with_wrappers(plan, store, sources, loaded)?;
+    for at in charted(&facts) {
+        if !facts.wrappers[at].detailed {
+            let id = facts.wrappers[at].id.clone();
+            facts.wrappers[at] = wrappers(store, vec![id], &page, true)?.remove(0);
+        }
+    }
+    Ok(facts)
+}
+
+/// All that can be asked for.
+pub fn all(plan: &Plan, store: &Store, sources: Vec<SourceState>) -> Result<Facts> {
+    let wrappers = wrappers(store, store.wrappers()?, &whole_span(plan), true)?;
+    with_wrappers(plan, store, sources, wrappers)
+}
+
+fn with_wrappers(
+    plan: &Plan,
+    store: &Store,
+    sources: Vec<SourceState>,
+    wrappers: Vec<WrapperFacts>,
+) -> Result<Facts> {
+    let has_news = |file: &FileState| file.present && !file.problems.is_empty();
+    Ok(Facts {
+        moment_ms: plan.moment_ms,
+        settings: plan.analysis.clone(),
+        wrappers,
+        in_flight: store.in_flight()?,
+        sources,
+        files: store.files()?.into_iter().filter(has_news).collect(),
+        reached: store.reached(&plan.store.limits())?,
+    })
+}
+
+fn wrappers(store: &Store, ids: Vec<WrapperId>, span: &Span, detailed: bool) -> Result<Vec<WrapperFacts>> {
+    let histories = store.histories(&ids, span)?;
+    let wrappers = ids.into_iter().zip(histories);
+    Ok(wrappers.map(|(id, history)| WrapperFacts { id, history: history.into(), detailed }).collect())
+}
+
+fn whole_span(plan: &Plan) -> Span {
+    let hour = hour_of(plan.moment_ms);
+    let first_minute = plan.store.retention(plan.moment_ms).first_minute;
+    Span {
+        first_packed_minute: first_minute,
+        first_minute,
+        first_hour: hour - i64::from(MAX_HOURS),
+        first_series_hour: hour - i64::from(BREAKDOWN_HOURS),
+        first_note_day: (hour - i64::from(BREAKDOWN_HOURS)) / 24,
+    }
+}
+
+/// What a wrapper's page and its dataset are made of. Only the dataset has minutes older than a day.
+fn page_span(plan: &Plan) -> Span {
+    Span { first_minute: first_shown_minute(plan), ..whole_span(plan) }
+}
+
+/// What the overview, the feed and the exports show.
+fn glance_span(plan: &Plan) -> Span {
+    let first_minute = first_shown_minute(plan);
+    Span {
+        first_packed_minute: first_minute,
+        first_hour: first_minute / 60,
+        first_series_hour: i64::MAX,
+        ..page_span(plan)
+    }
+}
+
+/// A day, and the health window at its beginning.
+fn first_shown_minute(plan: &Plan) -> i64 {
+    let minutes = i64::from(DAY_HOURS) * 60 + i64::from(plan.analysis.health.window_minutes);
+    (minute_of(plan.moment_ms) - minutes).max(plan.store.retention(plan.moment_ms).first_minute)
+}

@@ -1,0 +1,188 @@
+//! The whole program on one screen: sources → store → analysis → report → publish.
+//!
+//! [`facts`] says how much of the past a build loads, [`standing`] what of the last snapshot it can keep. To
+//! add a step: a room of its own, and its line in [`build`].
+
+pub mod facts;
+pub mod standing;
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::analysis::facts::{Facts, Settings};
+use crate::analysis::snapshot::{Snapshot, snapshot};
+use crate::model::parallel;
+use crate::model::quality::SourceState;
+use crate::model::time::rfc3339;
+use crate::pipeline::standing::Next;
+use crate::publish::manifest::SourceEntry;
+use crate::publish::{Published, Stamp, publish};
+use crate::report::site::Site;
+use crate::report::{SiteSettings, Theme, dataset, datasets, render, summary};
+use crate::sources::discover::{Discovery, discover};
+use crate::sources::settings::SourceSettings;
+use crate::sources::{self, Progress};
+use crate::store::settings::StoreSettings;
+use crate::store::{Reading, Store};
+
+/// Everything a build is a function of, besides the logs themselves.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<'a> {
+    /// The site's folder.
+    pub root: &'a Path,
+    pub output: &'a Path,
+    pub moment_ms: i64,
+    pub sources: &'a [SourceSettings],
+    pub store: &'a StoreSettings,
+    pub analysis: &'a Settings,
+    pub site: &'a SiteSettings,
+}
+
+/// What a build did.
+#[derive(Debug)]
+pub struct Built {
+    /// New in this build.
+    pub bytes: u64,
+    pub records: u64,
+    pub skipped: u64,
+    pub wrappers: usize,
+    /// What is wrong with sources themselves, in words.
+    pub troubles: Vec<String>,
+    /// Changes with every template and asset.
+    pub theme: String,
+    pub published: Published,
+}
+
+/// Reads what is new, analyses, renders and publishes.
+///
+/// # Errors
+/// If the store, the theme or the output folder cannot be used. Logs that cannot be read are not errors:
+/// they are on the data-quality page.
+pub fn build(plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Built> {
+    build_with(&mut Store::open(plan.root)?, plan, progress)
+}
+
+/// As [`build`], with the store at hand: nobody else builds the site until it is let go.
+pub fn build_with(store: &mut Store, plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Built> {
+    let (theme, read) = parallel::join(Theme::embedded, || read(plan, store, progress));
+    let (theme, read) = (theme.context("loading the theme")?, read?);
+    let troubles = troubles(&read.sources);
+    let next = Next::new(plan, store, &theme, &read.sources)?;
+    let stands = next.stands(plan, store)?;
+    let published = match &stands {
+        Some(stands) if stands.is_current => Published::unchanged(stands.manifest.clone()),
+        _ => {
+            let changed = stands.map(|stands| stands.changed);
+            let facts = facts::shown(plan, store, read.sources.clone(), changed.as_ref())?;
+            let snapshot = snapshot(&facts);
+            let site = site(&snapshot, &theme, plan.site)?;
+            let published = publish(&site, plan.output, &stamp(&snapshot))?;
+            store.set_published(&Next::output(plan)?, &next.record(&published.manifest.id))?;
+            published
+        }
+    };
+    let wrappers = store.wrappers()?.len();
+    let Gathered { bytes, records, skipped, .. } = read;
+    Ok(Built { bytes, records, skipped, wrappers, troubles, theme: theme.fingerprint(), published })
+}
+
+fn troubles(sources: &[SourceState]) -> Vec<String> {
+    let of = |source: &SourceState| {
+        let name = source.name.clone();
+        source
+            .problems
+            .iter()
+            .map(move |problem| format!("source `{name}`: {}", problem.reason))
+            .collect::<Vec<_>>()
+    };
+    sources.iter().flat_map(of).collect()
+}
+
+/// Reads what is new into the store, and tells what is known at the plan's moment.
+pub fn gather(plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Facts> {
+    let mut store = Store::open(plan.root)?;
+    let read = read(plan, &mut store, progress)?;
+    facts::all(plan, &store, read.sources)
+}
+
+/// The sources as they are found, without reading or writing anything, and whether the theme loads.
+pub fn check(plan: &Plan) -> Result<Vec<SourceState>> {
+    Theme::embedded().context("loading the theme")?;
+    let state = |source: &SourceSettings| {
+        let Discovery { found, problems } = discover(plan.root, source);
+        SourceState {
+            name: source.title().to_owned(),
+            path: source.path.clone(),
+            files: found.len() as u64,
+            bytes: found.iter().map(|file| file.stat.size).sum(),
+            problems,
+            ..SourceState::default()
+        }
+    };
+    Ok(plan.sources.iter().map(state).collect())
+}
+
+/// Reading and accounting for what was read.
+struct Gathered {
+    sources: Vec<SourceState>,
+    bytes: u64,
+    records: u64,
+    skipped: u64,
+}
+
+fn read(plan: &Plan, store: &mut Store, progress: &(dyn Fn(Progress) + Sync)) -> Result<Gathered> {
+    let (retention, limits) = (plan.store.retention(plan.moment_ms), plan.store.limits());
+    let in_flight = store.in_flight()?;
+    let read = sources::read(&sources::Reading {
+        root: plan.root,
+        sources: plan.sources,
+        ledger: &store.files()?,
+        in_flight: &in_flight,
+        retention,
+        limits,
+        max_line_bytes: plan.store.max_line_bytes,
+        now_ms: plan.moment_ms,
+        threads: parallel::threads(),
+        progress,
+    });
+    let ledger_changed = !read.files.is_empty() || !read.forgotten.is_empty();
+    if !read.rollup.is_empty() || ledger_changed || read.in_flight != in_flight {
+        let sources::Read { rollup, files, forgotten, in_flight, .. } = read;
+        let reading = Reading { rollup, files, forgotten, in_flight };
+        store.apply(&reading, &limits)?;
+    }
+    // From the newest data on, so that a build for a moment far ahead (a wrong clock) drops nothing.
+    let newest = read.sources.iter().map(|source| source.last_end_ms).max().unwrap_or(0);
+    store.prune(&plan.store.retention(newest.min(plan.moment_ms)))?;
+    let (sources, bytes) = (read.sources, read.bytes);
+    Ok(Gathered { sources, bytes, records: read.records, skipped: read.skipped })
+}
+
+fn site(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Result<Site> {
+    let data = || -> Result<Site> {
+        let mut site = Site::default();
+        dataset::add(&mut site, snapshot.facts, &settings.title, &settings.currency)?;
+        datasets::add(&mut site, snapshot)?;
+        summary::add(&mut site, snapshot)?;
+        Ok(site)
+    };
+    let (data, pages) = parallel::join(data, || render(snapshot, theme, settings));
+    let mut site = pages.context("rendering the pages")?;
+    site.merge(data?)?;
+    Ok(site)
+}
+
+fn stamp(snapshot: &Snapshot) -> Stamp {
+    let sources = snapshot.facts.sources.iter().map(|source| SourceEntry {
+        name: source.name.clone(),
+        operations: source.operations,
+        skipped: source.skipped,
+        last_data: (source.last_end_ms > 0).then(|| rfc3339(source.last_end_ms)),
+    });
+    Stamp {
+        moment_ms: snapshot.facts.moment_ms,
+        last_data_ms: snapshot.system.last_data_ms,
+        sources: sources.collect(),
+    }
+}

@@ -1,0 +1,332 @@
+//! The API's description: an OpenAPI 3.1 document, and a page that shows the same to people. Both are made from
+//! the table that answers (`api.rs`), so neither can say something else.
+
+use serde_json::{Map, Value, json};
+
+use crate::analysis::figures::Figures;
+use crate::analysis::window::MAX_HOURS;
+use crate::model::bucket::Bucket;
+use crate::report::export::Format;
+use crate::serve::api::{ALL, Answer, ENDPOINTS, Endpoint, Parameter};
+
+/// What an [`Endpoint`] can go wrong with.
+const BAD: &str = "A parameter is out of its bounds";
+const UNKNOWN: &str = "There is no such wrapper";
+
+/// The document.
+pub fn document() -> Value {
+    let mut paths = Map::new();
+    for endpoint in &ENDPOINTS {
+        paths.insert(stable(endpoint.path), json!({"get": operation(endpoint)}));
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "dash",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Health, performance and cost of LLM wrappers. Every path under `/api/v1` answers under \
+                            `/api`, too. Answers change with each snapshot; ask with `If-None-Match`.",
+            "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
+        },
+        // Relative to the document: it holds behind any proxy and base path.
+        "servers": [{"url": ".."}],
+        "paths": paths,
+        "components": {"schemas": schemas()},
+    })
+}
+
+/// `/api/x` → `/api/v1/x`.
+fn stable(path: &str) -> String {
+    path.strip_prefix("/api/").map_or(path.to_owned(), |rest| format!("/api/v1/{rest}"))
+}
+
+fn operation(endpoint: &Endpoint) -> Value {
+    let parameters: Vec<_> = endpoint.parameters.iter().map(Parameter::described).collect();
+    let mut responses = Map::new();
+    responses.insert("200".to_owned(), success(endpoint));
+    responses.insert("304".to_owned(), json!({"description": "The client has this answer"}));
+    if endpoint.parameters.iter().any(|parameter| *parameter != Parameter::Name) {
+        responses.insert("400".to_owned(), error(BAD));
+    }
+    if endpoint.parameters.iter().any(|one| matches!(one, Parameter::Name | Parameter::Wrapper)) {
+        responses.insert("404".to_owned(), error(UNKNOWN));
+    }
+    responses.insert("default".to_owned(), error("Something is wrong; `error.message` says what"));
+    json!({"summary": endpoint.summary, "parameters": parameters, "responses": responses})
+}
+
+fn success(endpoint: &Endpoint) -> Value {
+    let content = match endpoint.answer {
+        Answer::Worked { schema, .. } | Answer::Published { schema, .. } => {
+            json!({"application/json": {"schema": reference(schema)}})
+        }
+        Answer::Export => json!({
+            "application/json": {"schema": {"type": "array", "items": reference("ExportRow")}},
+            "text/csv": {"schema": {"type": "string"}},
+        }),
+    };
+    json!({"description": endpoint.summary, "content": content})
+}
+
+fn error(description: &str) -> Value {
+    json!({"description": description, "content": {"application/json": {"schema": reference("Error")}}})
+}
+
+fn reference(schema: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{schema}")})
+}
+
+impl Parameter {
+    /// Its name in a question.
+    fn name(&self) -> &'static str {
+        match self {
+            Parameter::Format => "format",
+            Parameter::Hours(_) => "hours",
+            Parameter::Name => "name",
+            Parameter::Wrapper => "wrapper",
+        }
+    }
+
+    fn about(&self) -> &'static str {
+        match self {
+            Parameter::Format => "How the rows are written",
+            Parameter::Hours(Some(_)) => "How many hours to look back",
+            Parameter::Hours(None) => "How many hours to look back; the health window where it is not given",
+            Parameter::Name => "The name of a wrapper",
+            Parameter::Wrapper => "The name of a wrapper, or `all`",
+        }
+    }
+
+    fn schema(&self) -> Value {
+        match self {
+            Parameter::Format => {
+                let words = Format::ALL.map(Format::word);
+                json!({"type": "string", "enum": words, "default": Format::Json.word()})
+            }
+            Parameter::Hours(default) => {
+                let mut schema = json!({"type": "integer", "minimum": 1, "maximum": MAX_HOURS});
+                if let Some(hours) = default {
+                    schema["default"] = json!(hours);
+                }
+                schema
+            }
+            Parameter::Name => json!({"type": "string", "minLength": 1}),
+            Parameter::Wrapper => json!({"type": "string", "default": ALL}),
+        }
+    }
+
+    fn described(&self) -> Value {
+        let in_path = *self == Parameter::Name;
+        json!({
+            "name": self.name(),
+            "in": if in_path { "path" } else { "query" },
+            "required": in_path,
+            "description": self.about(),
+            "schema": self.schema(),
+        })
+    }
+}
+
+/// Properties that are all there, and others that may be.
+fn object(properties: Map<String, Value>) -> Value {
+    let required: Vec<_> = properties.keys().cloned().collect();
+    json!({"type": "object", "properties": properties, "required": required})
+}
+
+fn properties(pairs: &[(&str, Value)]) -> Map<String, Value> {
+    pairs.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect()
+}
+
+/// The counters are whole numbers; everything else is `null` where there is nothing to say it of.
+fn figures() -> Map<String, Value> {
+    let empty = serde_json::to_value(Figures::of(&Bucket::default(), 1.0)).expect("it is plain data");
+    let Value::Object(fields) = empty else { unreachable!("figures are a struct") };
+    let schema = |value: &Value| if value.is_u64() { count() } else { number_or_null() };
+    fields.into_iter().map(|(name, value)| (name, schema(&value))).collect()
+}
+
+fn count() -> Value {
+    json!({"type": "integer", "minimum": 0})
+}
+
+fn number_or_null() -> Value {
+    json!({"type": ["number", "null"]})
+}
+
+fn text() -> Value {
+    json!({"type": "string"})
+}
+
+fn text_or_null() -> Value {
+    json!({"type": ["string", "null"]})
+}
+
+fn moment() -> Value {
+    json!({"type": "string", "format": "date-time"})
+}
+
+fn schemas() -> Value {
+    let envelope = |data: Value| {
+        object(properties(&[("success", json!({"const": true})), ("data", data), ("timestamp", moment())]))
+    };
+    let mut row = properties(&[("timestamp", moment())]);
+    row.extend(figures());
+    let mut export = properties(&[("timestamp", moment()), ("wrapper_name", text())]);
+    export.extend(figures());
+    let mut metrics = properties(&[("success", json!({"const": true})), ("wrapper_name", text())]);
+    let hours = json!({"type": "integer", "minimum": 1, "maximum": MAX_HOURS});
+    metrics.extend(properties(&[
+        ("time_range_hours", hours),
+        ("data", json!({"type": "array", "items": object(row)})),
+        ("timestamp", moment()),
+    ]));
+    json!({
+        "Activity": envelope(json!({"type": "array", "items": activity()})),
+        "DaemonHealth": object(properties(&[
+            ("status", text()), ("timestamp", moment()), ("version", text()), ("snapshot", text()),
+        ])),
+        "Error": object(properties(&[
+            ("success", json!({"const": false})),
+            ("error", object(properties(&[("code", text()), ("message", text())]))),
+            ("timestamp", moment()),
+        ])),
+        "ExportRow": object(export),
+        "Figure": object(properties(&[
+            ("data", json!({"type": "array", "items": {"type": "object"}})),
+            ("layout", json!({"type": "object"})),
+        ])),
+        "SystemHealth": envelope(system_health()),
+        "WrapperMetrics": object(metrics),
+        "WrappersHealth": envelope(json!({"type": "object", "additionalProperties": wrapper_health()})),
+    })
+}
+
+fn activity() -> Value {
+    object(properties(&[
+        ("id", text()),
+        ("kind", text()),
+        ("timestamp", moment()),
+        ("wrapper", text()),
+        ("message", text()),
+        ("count", count()),
+    ]))
+}
+
+fn system_health() -> Value {
+    object(properties(&[
+        ("overall_health_score", number_or_null()),
+        ("system_status", status()),
+        ("active_wrappers", count()),
+        ("healthy_wrappers", count()),
+        ("unhealthy_wrappers", count()),
+        ("health_percentage", number_or_null()),
+        ("total_operations", count()),
+        ("active_operations", count()),
+        ("overall_success_rate", number_or_null()),
+        ("error_count", count()),
+        ("operations_per_minute", number_or_null()),
+        ("last_health_check", moment()),
+    ]))
+}
+
+fn wrapper_health() -> Value {
+    let mut fields = properties(&[
+        ("health_score", number_or_null()),
+        ("status", status()),
+        ("last_activity", text_or_null()),
+    ]);
+    fields.extend(figures());
+    let factor = object(properties(&[
+        ("name", text()),
+        ("multiplier", json!({"type": "number"})),
+        ("reason", text()),
+    ]));
+    fields.extend(properties(&[
+        ("in_flight", count()),
+        ("first_seen", moment()),
+        ("slug", text()),
+        ("factors", json!({"type": "array", "items": factor})),
+    ]));
+    object(fields)
+}
+
+fn status() -> Value {
+    json!({"enum": ["Healthy", "Degraded", "Unhealthy", "Critical", "No data"]})
+}
+
+/// The page. All of its text is ours, so nothing needs escaping.
+pub fn page() -> String {
+    let rows: String = ENDPOINTS.iter().map(section).collect();
+    let version = env!("CARGO_PKG_VERSION");
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>dash API</title>\n\
+         <link rel=\"stylesheet\" href=\"docs.css\">\n</head>\n<body>\n<main>\n<h1>The API of dash {version}</h1>\n\
+         <p>JSON over <code>GET</code>, each answer with an <code>ETag</code>. The same as an \
+         <a href=\"openapi.json\">OpenAPI 3.1 document</a>. <a href=\"../\">Back to the site</a></p>\n\
+         {rows}</main>\n</body>\n</html>\n"
+    )
+}
+
+fn section(endpoint: &Endpoint) -> String {
+    let path = stable(endpoint.path);
+    let shown = match endpoint.path.contains('{') {
+        true => format!("<code>{path}</code>"),
+        false => format!("<a href=\"..{path}\"><code>{path}</code></a>"),
+    };
+    let rows: String = endpoint.parameters.iter().map(parameter_row).collect();
+    let table = match rows.is_empty() {
+        true => String::new(),
+        false => format!("<table>\n<tr><th>parameter</th><th>values</th><th></th></tr>\n{rows}</table>\n"),
+    };
+    format!("<section>\n<h2>{shown}</h2>\n<p>{}</p>\n{table}</section>\n", endpoint.summary)
+}
+
+fn parameter_row(parameter: &Parameter) -> String {
+    let values = match parameter {
+        Parameter::Format => Format::ALL.map(Format::word).join(", "),
+        Parameter::Hours(Some(hours)) => format!("1 to {MAX_HOURS}; {hours} where not given"),
+        Parameter::Hours(None) => format!("1 to {MAX_HOURS}"),
+        Parameter::Name => "text, percent-encoded".to_owned(),
+        Parameter::Wrapper => format!("text; {ALL} where not given"),
+    };
+    let about = parameter.about().replace('`', "");
+    format!("<tr><td><code>{}</code></td><td>{values}</td><td>{about}</td></tr>\n", parameter.name())
+}
+
+/// The look of the page.
+pub const STYLE: &str = "\
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
+body { margin: 0; }
+main { max-width: 60rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
+h1 { font-size: 1.6rem; }
+h2 { font-size: 1.05rem; margin: 2rem 0 .25rem; overflow-wrap: anywhere; }
+p { margin: .25rem 0 .5rem; }
+table { border-collapse: collapse; width: 100%; font-size: .9rem; }
+th, td { text-align: left; padding: .25rem .75rem .25rem 0; border-top: 1px solid color-mix(in srgb, currentColor 20%, transparent); vertical-align: top; }
+a { color: LinkText; }
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_schema_that_is_named_is_there() {
+        let document = document();
+        let text = document.to_string();
+        for part in text.split("#/components/schemas/").skip(1) {
+            let name = part.split('"').next().expect("a name");
+            assert!(document["components"]["schemas"][name].is_object(), "{name}");
+        }
+    }
+
+    #[test]
+    fn page_and_document_name_every_endpoint() {
+        let (document, page) = (document(), page());
+        for endpoint in &ENDPOINTS {
+            let path = stable(endpoint.path);
+            assert!(document["paths"][&path]["get"].is_object() && page.contains(&path), "{path}");
+        }
+    }
+}
