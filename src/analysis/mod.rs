@@ -10,5 +10,6 @@ pub mod activity;
 pub mod facts;
 pub mod figures;
 pub mod health;
+pub mod cells;
 pub mod snapshot;
 pub mod window;

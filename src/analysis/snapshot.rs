@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::analysis::activity::{Event, events, feed, health_at, statuses};
+use crate::analysis::cells::{WrapperCells, ranges};
 use crate::analysis::facts::{Facts, WrapperFacts};
 use crate::analysis::figures::Figures;
 use crate::analysis::health::{Health, Status, mean_score};
-use crate::analysis::window::{Window, drawn_minutes, step_minutes};
+use crate::analysis::window::{Window, step_minutes};
 use crate::model::bucket::Bucket;
 use crate::model::history::{WrapperId, merged, slice};
 use crate::model::notes::Sample;
@@ -111,6 +112,7 @@ pub struct WrapperReport {
 pub struct Detail {
     /// One a row of [`RANGES`].
     pub ranges: Vec<Range>,
+    pub cells: WrapperCells,
     /// Start of the hours that the rest of the page looks back over, in ms: [`BREAKDOWN_HOURS`] hours of the
     /// clock, the current one included. Their sum, as figures and as latency bins for the distribution.
     pub breakdown_from_ms: i64,
@@ -187,16 +189,8 @@ pub fn system<'a>(facts: &Facts, window: Window, summaries: impl Iterator<Item =
 
 /// A wrapper's points over the last `hours` hours, as rows of an answer.
 pub fn range(facts: &Facts, wrapper: &WrapperFacts, hours: u32) -> Range {
-    range_in(facts, wrapper, hours, step_minutes(hours))
-}
-
-/// A wrapper's points over the last `hours` hours, as charts draw them.
-pub fn drawn_range(facts: &Facts, wrapper: &WrapperFacts, hours: u32) -> Range {
-    range_in(facts, wrapper, hours, drawn_minutes(hours))
-}
-
-fn range_in(facts: &Facts, wrapper: &WrapperFacts, hours: u32, step_minutes: i64) -> Range {
     let window = Window::last_hours(facts.moment_ms, hours);
+    let step_minutes = step_minutes(hours);
     let credit = facts.settings.health.fallback_credit;
     let cells = window.cells(&wrapper.history, step_minutes);
     let points = cells.iter().map(|(at, bucket)| (*at, Figures::of(bucket, credit))).collect();
@@ -210,17 +204,18 @@ fn report(facts: &Facts, wrapper: &WrapperFacts, window: Window) -> WrapperRepor
     WrapperReport {
         summary: summary(facts, wrapper, window),
         activity: feed(events(wrapper, facts.moment_ms, &facts.settings)),
-        detail: wrapper.detailed.then(|| detail(facts, wrapper, &day)),
+        detail: wrapper.detailed.then(|| detail(facts, wrapper)),
         day,
     }
 }
 
-fn detail(facts: &Facts, wrapper: &WrapperFacts, day: &Range) -> Detail {
-    let range = |hours| if hours == DAY_HOURS { day.clone() } else { drawn_range(facts, wrapper, hours) };
+fn detail(facts: &Facts, wrapper: &WrapperFacts) -> Detail {
+    let (ranges, cells) = ranges(facts, wrapper);
     let hours = breakdown_hours(facts.moment_ms);
     let sum = merged(slice(&wrapper.history.hours, hours.start, hours.end));
     Detail {
-        ranges: RANGES.iter().map(|&(_, hours)| range(hours)).collect(),
+        ranges,
+        cells,
         breakdown_from_ms: hours.start * HOUR_MS,
         breakdown: Figures::of(&sum, facts.settings.health.fallback_credit),
         latency: sum,

@@ -104,8 +104,7 @@ mod tests {
 
     #[test]
     fn drawn_charts_need_no_drawing_and_links_lead_home() {
-        let page =
-            written(&PAGE.replace("<p>", "<p><svg class=\"chart-x\"></svg>"), Some("https://x.org/d/"));
+        let page = written(&PAGE.replace("<p>", "<p><svg class=\"plot\"></svg>"), Some("https://x.org/d/"));
         assert!(!page.contains("plot()"), "{page}");
         assert!(page.contains("href=\"https://x.org/d/wrappers/x.html\""), "{page}");
     }

@@ -208,7 +208,7 @@ pub fn render(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Re
 /// A wrapper's own page; `None` where it stands as it is.
 fn wrapper_page(snapshot: &Snapshot, at: usize, theme: &Theme, frame: &Frame) -> Result<Option<String>> {
     let Some(detail) = &snapshot.wrappers[at].detail else { return Ok(None) };
-    let view = pages::wrapper::view(snapshot, at, detail)?;
+    let view = pages::wrapper::view(snapshot, at, detail, frame.currency)?;
     theme.page("wrapper.html", frame, view).map(Some)
 }
 

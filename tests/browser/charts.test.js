@@ -102,7 +102,7 @@ test("Plotly takes the place of a drawing and nothing moves", options, async (t)
     t.after(() => page.context().close());
     const still = await open(browser, at(wrapper()), { ...size, javaScriptEnabled: false });
     t.after(() => still.context().close());
-    for (const chart of ["chart-performance", "chart-percentiles"]) {
+    for (const chart of ["performance", "percentiles", "distribution", "heat", "operations", "errors", "cost"].map((name) => `chart-${name}`)) {
       await drawn(page, chart);
       const [before, after] = [await geometry(still, chart, false), await geometry(page, chart, true)];
       assert.deepEqual(after.map((place) => place[0]), before.map((place) => place[0]));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use dash::analysis::facts::Facts;
 use dash::analysis::snapshot::{WrapperReport, snapshot};
 use dash::report::charts::figure::{Figure, Reader, figure};
-use dash::report::charts::{Chart, health, latency, performance};
+use dash::report::charts::{Chart, health, latency, marks_of, performance};
 use dash::report::site::Site;
 use dash::report::{SiteSettings, Theme, render};
 use serde_json::Value;
@@ -44,12 +44,36 @@ fn scripts(html: &str) -> Vec<(&str, &str)> {
         .collect()
 }
 
-/// The chart's figures as a page carries them.
+/// The figures that a page carries of a chart, by range.
 fn figures(html: &str, id: &str) -> Value {
     let tag = format!("id=\"figures-{id}\"");
     let (_, json) =
         scripts(html).into_iter().find(|(open, _)| open.contains(&tag)).expect("the chart is there");
-    serde_json::from_str(json).expect("JSON")
+    let written: Value = serde_json::from_str(json).expect("JSON");
+    let figure = |own: &Value| {
+        let mut figure = together(&written["common"], own);
+        let data = figure["data"].as_object().map(|traces| traces.values().cloned().collect::<Vec<_>>());
+        figure["data"] = data.unwrap_or_default().into();
+        figure
+    };
+    let ranges = written["ranges"].as_object().expect("ranges");
+    ranges.iter().map(|(range, own)| (range.clone(), figure(own))).collect::<serde_json::Map<_, _>>().into()
+}
+
+/// What all ranges say, and what one says besides.
+fn together(common: &Value, own: &Value) -> Value {
+    match (common, own) {
+        (Value::Object(common), Value::Object(own)) => {
+            let mut fields = common.clone();
+            for (name, value) in own {
+                let part = common.get(name).map_or_else(|| value.clone(), |part| together(part, value));
+                fields.insert(name.clone(), part);
+            }
+            fields.into()
+        }
+        (common, Value::Null) => common.clone(),
+        (_, own) => own.clone(),
+    }
 }
 
 #[test]
@@ -157,21 +181,29 @@ fn figures_are_those_of_the_snapshot() {
     let html = text(&site, &format!("wrappers/{}.html", wrapper.id.slug));
     let report = &snapshot(&facts);
     let report = report.wrappers.iter().find(|report| report.summary.name == "RouteLLM").expect("reported");
+    let activity = report.activity.clone();
     let report = report.detail.as_ref().expect("all facts are detailed");
+    let marks = |at: usize| marks_of(&report.ranges[at], &activity);
     for (at, label) in ["1H", "24H", "7D", "30D"].into_iter().enumerate() {
-        let dual = performance::dual(&report.ranges[at], Vec::new());
+        let dual = performance::dual(&report.ranges[at], marks(at));
         assert_eq!(figures(html, "performance")[label], as_page(&dual), "{label}");
-        let percentiles = latency::percentiles(&report.ranges[at], Vec::new());
+        let percentiles = latency::percentiles(&report.ranges[at], marks(at));
         assert_eq!(figures(html, "percentiles")[label], as_page(&percentiles), "{label}");
     }
-    let bars = &figures(html, "distribution")[""]["data"][0]["y"];
+    let bars = &figures(html, "distribution")["24H"]["data"][0]["y"];
     let drawn: f64 = bars.as_array().expect("bars").iter().filter_map(Value::as_f64).sum();
-    assert_eq!(drawn, report.breakdown.total_operations as f64);
+    assert_eq!(drawn, report.ranges[1].total.total_operations as f64);
 }
 
-/// Values of each trace, in order.
-fn values(figure: &Figure) -> Vec<Value> {
-    figure.data.iter().map(|trace| trace["y"].clone()).collect()
+/// Values of each trace, in order, from the first to the last that there is.
+fn values(figure: &Figure) -> Vec<Vec<Value>> {
+    let trimmed = |trace: &Value| {
+        let values = trace["y"].as_array().expect("values");
+        let (first, last) =
+            (values.iter().position(Value::is_number), values.iter().rposition(Value::is_number));
+        first.zip(last).map(|(first, last)| values[first..=last].to_vec()).unwrap_or_default()
+    };
+    figure.data.iter().map(trimmed).collect()
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::model::time::rfc3339;
 use crate::report::charts::axis::{Axis, Tick, Unit, time_ticks};
 use crate::report::charts::inline::{INSIDE, NAME_CHARS};
 use crate::report::charts::{
-    Across, COLOURS, Chart, Series, Shape, Span, shorten_middle, status_colour, status_paint,
+    Across, COLOURS, Chart, Paint, Series, Shape, Span, shorten_middle, status_colour, status_paint,
 };
 
 /// Pixels around the plot of a page's chart, as in `charts.css`.
@@ -45,7 +45,8 @@ pub enum Reader {
 
 /// The figure of a chart.
 pub fn figure(chart: &Chart, reader: Reader) -> Figure {
-    let data = chart.series.iter().map(|series| match &chart.across {
+    let data = chart.series.iter().enumerate().map(|(at, series)| match &chart.across {
+        Across::Time(span) if series.shape == Shape::Heat => heat(at, series, span),
         Across::Time(span) => over_time(chart, series, span, reader),
         Across::Bins { .. } => bins(series),
         Across::Names(names) => rows(series, names, reader),
@@ -76,8 +77,8 @@ fn over_time(chart: &Chart, series: &Series, span: &Span, reader: Reader) -> Val
     };
     let unit = &chart.axis(series).unit;
     let mut trace = match series.shape {
-        Shape::Bar => value(
-            Bar::new(times, series.values.clone())
+        Shape::Bar | Shape::Heat => value(
+            Bar::new(times, Vec::<f64>::new())
                 .name(label(&series.name))
                 .offset(0.0)
                 .width(span.step_ms as f64 * 0.9)
@@ -88,42 +89,107 @@ fn over_time(chart: &Chart, series: &Series, span: &Span, reader: Reader) -> Val
             let line = Line::new().width(1.75).color(series.paint.colour(0));
             let dotted = series.shape == Shape::Dotted;
             let line = if dotted { line.dash(DashType::Dot) } else { line };
-            let trace = Scatter::new(times, series.values.clone())
+            let trace = Scatter::new(times, Vec::<f64>::new())
                 .name(label(&series.name))
                 .connect_gaps(false)
                 .line(line)
                 .hover_template(hover(unit));
-            let trace = match lonely(&series.values) {
-                Some(sizes) => {
-                    let marker = Marker::new().color(series.paint.colour(0)).size_array(sizes);
-                    trace.mode(Mode::LinesMarkers).marker(marker)
-                }
-                None => trace.mode(Mode::Lines),
-            };
+            let lonely = series.values.split(Option::is_none).any(|run| run.len() == 1);
+            let dots = Marker::new().color(series.paint.colour(0)).size(4);
+            // A point between two gaps has no line, and shows as a dot.
+            let trace = trace.mode(if lonely { Mode::LinesMarkers } else { Mode::Lines }).marker(dots);
             value(if series.right { trace.y_axis("y2") } else { trace })
         }
     };
+    trace["y"] = numbers(&series.values);
     if reader == Reader::Page {
-        let fields = trace.as_object_mut().expect("a trace is a map");
-        fields.remove("x");
-        fields.insert("x0".to_owned(), json!(rfc3339(span.first_ms)));
-        fields.insert("dx".to_owned(), json!(span.step_ms));
-        fields.insert("meta".to_owned(), json!(series.paint.name(0)));
+        stepped(&mut trace, span, json!(series.paint.name(0)));
     }
     trace
 }
 
-/// Sizes of markers: a point between two gaps has no line, and shows as a dot.
-fn lonely(values: &[Option<f64>]) -> Option<Vec<usize>> {
-    let there = |at: Option<usize>| at.and_then(|at| values.get(at)).is_some_and(Option::is_some);
-    let alone = |at: usize| there(Some(at)) && !there(at.checked_sub(1)) && !there(Some(at + 1));
-    let sizes: Vec<usize> = (0..values.len()).map(|at| if alone(at) { 4 } else { 0 }).collect();
-    sizes.iter().any(|size| *size > 0).then_some(sizes)
+/// Values as they are shortest.
+fn numbers(values: &[Option<f64>]) -> Value {
+    let number = |value: &Option<f64>| match value {
+        Some(whole) if whole.fract() == 0.0 && whole.abs() < 1e15 => json!(*whole as i64),
+        value => json!(value),
+    };
+    values.iter().map(number).collect()
+}
+
+/// A row of a heat map: counts, and the levels of their colours as digits. `charts.js` makes bars of them that
+/// reach from the row's lower edge to its upper one, since Plotly's basic bundle has no heat maps.
+fn heat(row: usize, series: &Series, span: &Span) -> Value {
+    let bars = Bar::<String, f64>::new(Vec::new(), Vec::new())
+        .name(label(&series.name))
+        .offset(0.0)
+        .width(span.step_ms as f64)
+        .hover_template("%{x}<br>%{fullData.name}<br>%{hovertext} operations<extra></extra>");
+    let mut trace = value(bars);
+    let counts: Vec<_> = series.values.iter().map(|value| value.or(Some(0.0))).collect();
+    trace["y"] = numbers(&counts);
+    trace["base"] = json!(row);
+    let levels = if let Paint::Heat(levels) = &series.paint { levels.as_slice() } else { &[] };
+    let digits: String = levels.iter().map(u8::to_string).collect();
+    stepped(&mut trace, span, json!(format!("heat:{digits}")));
+    trace
+}
+
+/// Times as the first and the step, which is shorter, and without the cells before and after all values; and
+/// the names of the colours.
+fn stepped(trace: &mut Value, span: &Span, paint: Value) {
+    let fields = trace.as_object_mut().expect("a trace is a map");
+    let mut values = fields.remove("y").and_then(|y| y.as_array().cloned()).unwrap_or_default();
+    values.truncate(values.iter().rposition(|value| !value.is_null()).map_or(0, |last| last + 1));
+    let first = values.iter().position(|value| !value.is_null()).unwrap_or(0);
+    let begin_ms = span.first_ms + first as i64 * span.step_ms;
+    fields.insert("y".to_owned(), values.split_off(first).into());
+    fields.remove("x");
+    fields.insert("x0".to_owned(), json!(rfc3339(begin_ms)));
+    fields.insert("dx".to_owned(), json!(span.step_ms));
+    fields.insert("meta".to_owned(), paint);
+}
+
+/// What all of some values say alike, and the rest of each; objects are looked into, and lists of one length.
+pub fn shared(mut values: Vec<Value>) -> (Value, Vec<Value>) {
+    let Some(first) = values.first().cloned() else { return (Value::Null, values) };
+    match first {
+        Value::Object(fields) => {
+            let mut common = serde_json::Map::new();
+            for key in fields.keys() {
+                if !values.iter().all(|value| value.get(key).is_some()) {
+                    continue;
+                }
+                let parts: Vec<_> = values.iter_mut().map(|value| value[key].take()).collect();
+                let (part, rests) = shared(parts);
+                if !part.is_null() {
+                    common.insert(key.clone(), part);
+                }
+                for (value, rest) in values.iter_mut().zip(rests) {
+                    let fields = value.as_object_mut().expect("all have the key");
+                    if rest.is_null() {
+                        drop(fields.remove(key))
+                    } else {
+                        drop(fields.insert(key.clone(), rest))
+                    }
+                }
+            }
+            let nothing = |value: Value| {
+                if value.as_object().is_some_and(|o| o.is_empty()) { Value::Null } else { value }
+            };
+            (nothing(Value::Object(common)), values.into_iter().map(nothing).collect())
+        }
+        first if values.iter().all(|value| *value == first) => {
+            let nothing = vec![Value::Null; values.len()];
+            (first, nothing)
+        }
+        _ => (Value::Null, values),
+    }
 }
 
 fn bins(series: &Series) -> Value {
     let mut trace = value(
-        Bar::new((0..series.values.len()).collect(), series.values.clone())
+        Bar::new((0..series.values.len()).collect(), Vec::<f64>::new())
             .offset(0.0)
             .width(0.9)
             .marker(Marker::new().color(series.paint.colour(0)))
@@ -131,6 +197,7 @@ fn bins(series: &Series) -> Value {
             .hover_info(HoverInfo::Text)
             .name(label(&series.name)),
     );
+    trace["y"] = numbers(&series.values);
     trace["meta"] = json!(series.paint.name(0));
     trace
 }
@@ -167,14 +234,20 @@ fn rows(series: &Series, names: &[String], reader: Reader) -> Value {
 }
 
 fn time_layout(chart: &Chart, span: &Span, reader: Reader) -> Layout {
-    let layout = Layout::new().colorway(COLOURS.to_vec()).hover_mode(HoverMode::XUnified);
+    let has = |shape| chart.series.iter().any(|series| series.shape == shape);
+    let hover_mode = if has(Shape::Heat) { HoverMode::Closest } else { HoverMode::XUnified };
+    let layout = Layout::new().hover_mode(hover_mode);
     let time = PlotlyAxis::new().type_(AxisType::Date).show_grid(false);
-    let stacked = chart.series.iter().any(|series| series.shape == Shape::Bar);
-    let layout = if stacked { layout.bar_mode(BarMode::Stack) } else { layout };
+    let layout = if has(Shape::Bar) { layout.bar_mode(BarMode::Stack) } else { layout };
+    let layout = if has(Shape::Heat) { layout.bar_mode(BarMode::Overlay) } else { layout };
     let layout = match reader {
         Reader::Api => {
             let legend = Legend::new().orientation(Orientation::Horizontal).x(0.0).x_anchor(Anchor::Left);
-            layout.auto_size(true).legend(legend.y(-0.12).y_anchor(Anchor::Top)).x_axis(time)
+            layout
+                .auto_size(true)
+                .colorway(COLOURS.to_vec())
+                .legend(legend.y(-0.12).y_anchor(Anchor::Top))
+                .x_axis(time)
         }
         Reader::Page => {
             let ticks = time_ticks(span.from_ms, span.to_ms);

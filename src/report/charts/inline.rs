@@ -36,7 +36,11 @@ pub fn svg(chart: &Chart) -> String {
             let whole = (*count).max(1) as f64;
             bottom(ticks.iter().map(|tick| (tick.at / whole, tick.label.clone())), &mut out);
         }
-        Across::Names(names) => self::names(chart, names, &mut out),
+        Across::Names(names) => {
+            let ticks = chart.left.ticks.iter();
+            bottom(ticks.map(|tick| (tick.at / chart.left.top, tick.label.clone())), &mut out);
+            self::names(names, &mut out);
+        }
     }
     let frame = Frame::stretched(chart);
     let (width, height) = (frame.width, frame.height);
@@ -53,48 +57,39 @@ pub fn svg(chart: &Chart) -> String {
     out
 }
 
-/// The labels of an axis of values, and the lines that go with the left one.
+/// The labels of an axis of values.
 fn values(axis: &Axis, right: bool, out: &mut String) {
-    let places = || axis.ticks.iter().map(|tick| (share(1.0 - tick.at / axis.top), &tick.label));
-    if !right {
-        out.push_str("<g class=\"grid\">");
-        for (y, _) in places() {
-            write!(out, "<line x2=\"100%\" y1=\"{y}\" y2=\"{y}\"/>").expect("writing to memory");
-        }
-        out.push_str("</g>");
-    }
-    let (anchor, x, dx) = if right { ("start", "100%", 1) } else { ("end", "0", -1) };
-    write!(out, "<g class=\"{anchor}\">").expect("writing to memory");
-    for (y, label) in places() {
-        write!(out, "<text x=\"{x}\" y=\"{y}\" dx=\"{dx}\" dy=\".33em\">{label}</text>").expect("in memory");
+    let start = if right {
+        "<g class=\"start\" transform=\"translate(1 4)\">"
+    } else {
+        "<g class=\"end\" transform=\"translate(-1 4)\">"
+    };
+    out.push_str(start);
+    let x = if right { " x=\"100%\"" } else { "" };
+    for tick in &axis.ticks {
+        let y = share(1.0 - tick.at / axis.top);
+        write!(out, "<text{x} y=\"{y}\">{}</text>", tick.label).expect("writing to memory");
     }
     out.push_str("</g>");
 }
 
 /// Labels below the plot, each at its share of the width.
 fn bottom(labels: impl Iterator<Item = (f64, String)>, out: &mut String) {
-    out.push_str("<g class=\"middle\">");
+    out.push_str("<g class=\"middle\" transform=\"translate(0 13)\">");
     for (at, label) in labels {
-        write!(out, "<text x=\"{}\" y=\"100%\" dy=\"13\">{}</text>", share(at), escaped(&label))
-            .expect("writing to memory");
+        let (x, label) = (share(at), escaped(&label));
+        write!(out, "<text x=\"{x}\" y=\"100%\">{label}</text>").expect("writing to memory");
     }
     out.push_str("</g>");
 }
 
-fn names(chart: &Chart, names: &[String], out: &mut String) {
-    out.push_str("<g class=\"grid\">");
-    let places = || chart.left.ticks.iter().map(|tick| (tick.at / chart.left.top, tick.label.clone()));
-    for (at, _) in places() {
-        let x = share(at);
-        write!(out, "<line y2=\"100%\" x1=\"{x}\" x2=\"{x}\"/>").expect("writing to memory");
-    }
-    out.push_str("</g>");
-    bottom(places(), out);
-    out.push_str("<g class=\"end\">");
+/// Names beside the plot, each in the middle of its row.
+fn names(names: &[String], out: &mut String) {
+    out.push_str("<g class=\"end\" transform=\"translate(-1 4)\">");
     for (row, name) in names.iter().enumerate() {
         let y = share((row as f64 + 0.5) / names.len() as f64);
         let name = escaped(&shorten_middle(name, NAME_CHARS));
-        write!(out, "<text x=\"0\" y=\"{y}\" dx=\"-1\" dy=\".33em\">{name}</text>").expect("in memory");
+        write!(out, "<text y=\"{y}\">{name}</text>").expect("writing to memory");
     }
     out.push_str("</g>");
 }

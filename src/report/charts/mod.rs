@@ -6,14 +6,19 @@
 //!
 //! To add a chart: a file with a function from figures of the analysis to a [`Chart`], and its place on a page.
 
+use crate::analysis::activity::{Event, EventKind, FEED_HOURS};
 use crate::analysis::figures::Figures;
 use crate::analysis::health::Status;
 use crate::analysis::snapshot::Range;
+use crate::analysis::window::Window;
 use crate::model::time::MINUTE_MS;
 
 pub mod performance;
 pub mod health;
 pub mod latency;
+pub mod operations;
+pub mod models;
+pub mod errors;
 pub mod axis;
 pub mod plot;
 pub mod figure;
@@ -27,6 +32,9 @@ pub const COLOURS: [&str; 12] = [
     "#3f7ad8", "#d9822b", "#8f63cc", "#2f9e77", "#c9507a", "#3a9fbf", "#a3882a", "#b05fb5", "#6f8f3a",
     "#d9614c", "#6a83a6", "#8a8177",
 ];
+
+/// Colours of cells of a heat map, from nothing to the most.
+pub const HEAT: [&str; 7] = ["#00000000", "#d6e3f8", "#adc7f0", "#83a9e6", "#5b8bdb", "#3668bd", "#1c4489"];
 
 /// A run of at least this many empty cells is marked as a time without data.
 const MARKED_GAP: usize = 3;
@@ -86,14 +94,18 @@ pub enum Shape {
     Dotted,
     /// Bars; those of one cell stand on each other.
     Bar,
+    /// A row of cells, the darker the more; rows stand on each other.
+    Heat,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Paint {
     /// The colour at this place in [`COLOURS`].
     Series(usize),
-    /// One a bar.
+    /// One a bar, or one for all.
     Statuses(Vec<Status>),
+    /// One a cell, a place in [`HEAT`]; 0 where there is nothing.
+    Heat(Vec<u8>),
 }
 
 /// Something that happened, on the time axis.
@@ -101,7 +113,18 @@ pub enum Paint {
 pub struct Mark {
     pub at_ms: i64,
     pub status: Status,
-    pub text: String,
+}
+
+/// Where a wrapper's status became worse. Over more than the feed's hours there are no marks, since they would
+/// look as if nothing had happened before.
+pub fn marks_of(range: &Range, activity: &[Event]) -> Vec<Mark> {
+    if i64::from(range.hours) > FEED_HOURS {
+        return Vec::new();
+    }
+    let from_ms = range.window.from * MINUTE_MS;
+    let worse =
+        activity.iter().filter(|event| event.kind == EventKind::StatusChange && event.at_ms >= from_ms);
+    worse.filter_map(|event| Some(Mark { at_ms: event.at_ms, status: event.status? })).collect()
 }
 
 impl Chart {
@@ -139,6 +162,7 @@ impl Paint {
         match self {
             Paint::Series(colour) => format!("series-{}", colour % COLOURS.len()),
             Paint::Statuses(statuses) => status_paint(statuses.get(at).copied().unwrap_or(Status::NoData)),
+            Paint::Heat(levels) => format!("heat-{}", levels.get(at).copied().unwrap_or(0)),
         }
     }
 
@@ -147,6 +171,7 @@ impl Paint {
         match self {
             Paint::Series(colour) => COLOURS[colour % COLOURS.len()],
             Paint::Statuses(statuses) => status_colour(statuses.get(at).copied().unwrap_or(Status::NoData)),
+            Paint::Heat(levels) => HEAT[usize::from(levels.get(at).copied().unwrap_or(0)) % HEAT.len()],
         }
     }
 }
@@ -170,11 +195,23 @@ pub fn status_colour(status: Status) -> &'static str {
 impl Span {
     /// The cells of a range: all of them, those without operations too.
     pub fn of(range: &Range) -> Span {
-        let (from_ms, to_ms) = (range.window.from * MINUTE_MS, range.window.to * MINUTE_MS);
-        let step_ms = range.step_minutes * MINUTE_MS;
+        Span::over(range.window, range.step_minutes)
+    }
+
+    /// The cells of so many minutes that a window lies in.
+    pub fn over(window: Window, step_minutes: i64) -> Span {
+        let (from_ms, to_ms) = (window.from * MINUTE_MS, window.to * MINUTE_MS);
+        let step_ms = step_minutes * MINUTE_MS;
         let first_ms = from_ms.div_euclid(step_ms) * step_ms;
         let cells = usize::try_from((to_ms - first_ms + step_ms - 1) / step_ms).unwrap_or(0);
         Span { from_ms, to_ms, first_ms, step_ms, cells }
+    }
+
+    /// How much of a cell lies in the stretch, in minutes.
+    pub fn minutes(&self, cell: usize) -> f64 {
+        let start = self.first_ms + cell as i64 * self.step_ms;
+        let end = (start + self.step_ms).min(self.to_ms);
+        (end - start.max(self.from_ms)) as f64 / MINUTE_MS as f64
     }
 
     /// The place of a cell that begins at that time.
@@ -213,12 +250,32 @@ impl Series {
     }
 }
 
+/// Bars of some names, which stand on each other; `values` tells those of the name at a place.
+fn stacked(names: &[String], values: impl Fn(usize) -> Vec<Option<f64>>) -> Vec<Series> {
+    let series = |(at, name): (usize, &String)| Series {
+        name: name.clone(),
+        shape: Shape::Bar,
+        paint: Paint::Series(at),
+        right: false,
+        values: values(at),
+        texts: Vec::new(),
+    };
+    names.iter().enumerate().map(series).collect()
+}
+
 /// Gives each series its colour, in order.
 fn painted(mut series: Vec<Series>) -> Vec<Series> {
     for (at, series) in series.iter_mut().enumerate() {
         series.paint = Paint::Series(at);
     }
     series
+}
+
+/// The largest sum of values that stand on each other in one cell; 0 where there is none.
+fn tallest(series: &[Series]) -> f64 {
+    let cells = series.iter().map(|series| series.values.len()).max().unwrap_or(0);
+    let sum = |cell| series.iter().filter_map(|series| series.values.get(cell).copied().flatten()).sum();
+    (0..cells).map(sum).fold(0.0, f64::max)
 }
 
 /// The largest value of some series; 0 where there is none.
@@ -231,9 +288,12 @@ fn in_percent(share: Option<f64>) -> Option<f64> {
     share.map(|share| share * 100.0)
 }
 
-/// Three decimals, or six digits of what is smaller, are more than a chart can show.
+/// Whole numbers as they are, others to five digits: a chart can show no more.
 fn rounded(value: f64) -> f64 {
-    let decimals = if value == 0.0 { 3 } else { (5 - value.abs().log10().floor() as i32).clamp(3, 12) };
+    if value.fract() == 0.0 {
+        return value;
+    }
+    let decimals = (4 - value.abs().log10().floor() as i32).clamp(0, 12);
     let scale = 10_f64.powi(decimals);
     (value * scale).round() / scale
 }
@@ -262,7 +322,6 @@ pub fn shorten_middle(name: &str, most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::window::Window;
     use crate::model::bucket::Bucket;
     use crate::report::charts::figure::{Reader, figure};
     use proptest::prelude::*;
@@ -309,7 +368,7 @@ mod tests {
         assert_eq!(figure.data[0]["connectgaps"], false);
         // Two runs are lines, the single point is a dot, and long silences are marked.
         let drawn = plot::paths(&chart, plot::Frame::stretched(&chart));
-        assert_eq!(drawn.matches('m').count(), 5, "{drawn}");
+        assert_eq!(drawn.matches('m').count(), 5 + chart.left.ticks.len(), "{drawn}");
         assert!(drawn.contains("h0"), "{drawn}");
         assert_eq!(chart.gaps(), [(2, 3), (9, 51)]);
     }
@@ -326,6 +385,9 @@ mod tests {
         let css = include_str!("../../../themes/default/assets/charts.css");
         for (at, colour) in COLOURS.iter().enumerate() {
             assert!(css.contains(&format!("--series-{at}: {colour};")), "{colour}");
+        }
+        for (at, colour) in HEAT.iter().enumerate().skip(1) {
+            assert!(css.contains(&format!("--heat-{at}: {colour};")), "{colour}");
         }
         for status in [Status::Healthy, Status::Degraded, Status::Unhealthy, Status::Critical, Status::NoData]
         {

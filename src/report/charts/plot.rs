@@ -40,11 +40,13 @@ impl Frame {
 /// The paths of a chart, in a frame whose origin is its upper left corner.
 pub fn paths(chart: &Chart, frame: Frame) -> String {
     let mut out = String::new();
+    grid(chart, frame, &mut out);
     match &chart.across {
         Across::Time(span) => {
             let cells = Cells::of_time(span, frame);
             gaps(chart, &cells, &mut out);
             bars(chart, &cells, &mut out);
+            heat(chart, &cells, &mut out);
             lines(chart, &cells, &mut out);
             marks(chart, span, frame, &mut out);
         }
@@ -55,6 +57,22 @@ pub fn paths(chart: &Chart, frame: Frame) -> String {
         Across::Names(names) => rows(chart, names.len(), frame, &mut out),
     }
     out
+}
+
+/// A line at each tick of the left axis, which lies across where names are below each other.
+fn grid(chart: &Chart, frame: Frame, out: &mut String) {
+    let mut path = Path::new(frame);
+    for tick in &chart.left.ticks {
+        let share = tick.at / chart.left.top;
+        if matches!(chart.across, Across::Names(_)) {
+            path.move_to(share * frame.width, 0.0);
+            path.down(frame.height);
+        } else {
+            path.move_to(0.0, (1.0 - share) * frame.height);
+            path.right(frame.width);
+        }
+    }
+    path.write("grid", out);
 }
 
 /// Where cells lie across.
@@ -91,7 +109,7 @@ fn gaps(chart: &Chart, cells: &Cells, out: &mut String) {
 }
 
 fn lines(chart: &Chart, cells: &Cells, out: &mut String) {
-    for series in chart.series.iter().filter(|series| series.shape != Shape::Bar) {
+    for series in chart.series.iter().filter(|series| matches!(series.shape, Shape::Line | Shape::Dotted)) {
         let top = chart.axis(series).top;
         let (mut line, mut dots) = (Path::new(cells.frame), Path::new(cells.frame));
         let places: Vec<_> = series.values.iter().enumerate().collect();
@@ -127,6 +145,22 @@ fn bars(chart: &Chart, cells: &Cells, out: &mut String) {
         }
         path.write(&format!("fill {}", series.paint.name(0)), out);
     }
+}
+
+fn heat(chart: &Chart, cells: &Cells, out: &mut String) {
+    let mut paths: BTreeMap<String, Path> = BTreeMap::new();
+    let rows = chart.series.iter().filter(|series| series.shape == Shape::Heat).enumerate();
+    for (row, series) in rows {
+        let (upper, lower) =
+            (cells.down(row as f64 + 1.0, chart.left.top), cells.down(row as f64, chart.left.top));
+        for (cell, value) in series.values.iter().enumerate() {
+            if value.is_some() {
+                let path = paths.entry(series.paint.name(cell)).or_insert_with(|| Path::new(cells.frame));
+                path.rectangle((cells.left(cell), upper), (cells.step, lower - upper));
+            }
+        }
+    }
+    paths.into_iter().for_each(|(paint, path)| path.write(&format!("fill {paint}"), out));
 }
 
 fn rows(chart: &Chart, count: usize, frame: Frame, out: &mut String) {
@@ -201,6 +235,14 @@ impl Path {
         self.number(height, false);
         self.y += height;
         self.open = 'v';
+    }
+
+    fn right(&mut self, width: f64) {
+        let width = self.round(width);
+        self.d.push('h');
+        self.number(width, false);
+        self.x += width;
+        self.open = 'h';
     }
 
     /// A rectangle; one that would vanish by rounding is a hair high.

@@ -2,9 +2,10 @@
 
 use anyhow::Result;
 use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 use crate::analysis::snapshot::{RANGES, Range};
-use crate::report::charts::figure::{Figure, Reader, figure};
+use crate::report::charts::figure::{Figure, Reader, figure, shared};
 use crate::report::charts::{Across, Chart, Series, Shape, inline};
 use crate::report::filters::script_json;
 
@@ -18,7 +19,7 @@ pub struct ChartView {
     right: String,
     legend: Vec<Entry>,
     views: Vec<View>,
-    /// Range → figure, as JSON for a script block.
+    /// As [`figures`], for a script block.
     figures: String,
     /// Bars below each other, which decide how high the chart is; 0 for other charts.
     rows: usize,
@@ -74,8 +75,6 @@ impl ChartView {
     /// The ranges of one chart, which differ in nothing but time and values.
     fn of(charts: &[(&'static str, &Chart)], chosen: &str) -> Result<ChartView> {
         let (_, first) = charts.first().expect("a chart has at least one range");
-        let figures = charts.iter().map(|(range, chart)| (*range, figure(chart, Reader::Page)));
-        let figures: std::collections::BTreeMap<&str, Figure> = figures.collect();
         let views = charts.iter().map(|(range, chart)| View {
             range,
             chosen: *range == chosen,
@@ -88,11 +87,26 @@ impl ChartView {
             right: first.right.as_ref().map(|axis| axis.title.clone()).unwrap_or_default(),
             legend: legend(first),
             views: views.collect(),
-            figures: script_json(&figures)?,
+            figures: script_json(&figures(charts))?,
             rows: if let Across::Names(names) = &first.across { names.len().max(1) } else { 0 },
             empty: charts.iter().all(|(_, chart)| chart.is_empty()),
         })
     }
+}
+
+/// The figures of the ranges: what all of them say, and what each says besides. Traces are numbered, so that
+/// they are fields like others.
+fn figures(charts: &[(&'static str, &Chart)]) -> Value {
+    let numbered = |chart: &Chart| {
+        let Figure { data, layout } = figure(chart, Reader::Page);
+        let data: Map<_, _> =
+            data.into_iter().enumerate().map(|(at, trace)| (at.to_string(), trace)).collect();
+        json!({"data": data, "layout": layout})
+    };
+    let (common, rests) = shared(charts.iter().map(|(_, chart)| numbered(chart)).collect());
+    let ranges: Map<_, _> =
+        charts.iter().zip(rests).map(|((range, _), rest)| ((*range).to_owned(), rest)).collect();
+    json!({"common": common, "ranges": ranges})
 }
 
 /// Names beside bars say enough.
@@ -108,6 +122,8 @@ fn legend(chart: &Chart) -> Vec<Entry> {
         dotted: series.shape == Shape::Dotted,
     };
     match chart.across {
+        // Rows of a heat map are named by their axis.
+        Across::Time(_) if chart.series.iter().any(|series| series.shape == Shape::Heat) => Vec::new(),
         Across::Time(_) if chart.series.len() > 1 => chart.series.iter().map(entry).collect(),
         _ => Vec::new(),
     }

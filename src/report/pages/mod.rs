@@ -11,6 +11,7 @@ pub mod activity;
 pub mod chart;
 pub mod overview;
 pub mod quality;
+pub mod timeline;
 pub mod wrapper;
 
 /// A notable operation.

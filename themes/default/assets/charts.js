@@ -13,10 +13,30 @@ dash.charts = (() => {
   const places = () => document.querySelectorAll(".figure-place");
   const links = () => [...document.querySelectorAll(".ranges [data-range]")];
 
+  const isFields = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+
+  // What all ranges say, and what one says besides.
+  function together(common, own) {
+    if (!isFields(common) || !isFields(own)) return own ?? common;
+    const fields = { ...common };
+    for (const [name, value] of Object.entries(own)) fields[name] = together(common[name], value);
+    return fields;
+  }
+
+  // Range → figure, from the page's JSON.
+  function read(json) {
+    const { common, ranges } = JSON.parse(json);
+    const figures = Object.entries(ranges).map(([label, own]) => {
+      const { data, layout } = together(common, own);
+      return [label, { data: Object.values(data ?? {}), layout }];
+    });
+    return Object.fromEntries(figures);
+  }
+
   function stateOf(element) {
     const json = document.getElementById(element.dataset.figures).textContent;
     const state = states.get(element.id) ?? { hidden: new Set() };
-    if (state.json !== json) Object.assign(state, { json, figures: JSON.parse(json), drawn: null });
+    if (state.json !== json) Object.assign(state, { json, figures: read(json), drawn: null });
     states.set(element.id, state);
     return state;
   }
@@ -52,13 +72,28 @@ dash.charts = (() => {
     return latestFirst.find((label) => begin(label) <= range.from) ?? latestFirst.at(-1);
   }
 
+  // A row of a heat map: bars of one height, whose colours tell the counts.
+  function warm(trace) {
+    trace.marker = { color: [...trace.meta.slice(5)].map((level) => colour(`--heat-${level}`) || "transparent") };
+    trace.hovertext = trace.y.map((count) => count.toLocaleString("en"));
+    trace.y = trace.y.map((count) => (count > 0 ? 1 : null));
+  }
+
+  // Sizes that show a point only where it has no line.
+  const lonely = (values) => values.map((value, at) => (value !== null && (values[at - 1] ?? null) === null && (values[at + 1] ?? null) === null ? 4 : 0));
+
   function paint(figure) {
     const { layout, data } = figure;
     const painted = (name) => colour(`--${name}`);
     for (const trace of data) {
+      if (String(trace.meta).startsWith("heat:")) {
+        warm(trace);
+        continue;
+      }
       const colours = Array.isArray(trace.meta) ? trace.meta.map(painted) : painted(trace.meta);
       if (trace.line) trace.line.color = colours;
       if (trace.marker) trace.marker.color = colours;
+      if (trace.mode === "lines+markers") trace.marker.size = lonely(trace.y);
     }
     for (const shape of layout.shapes ?? []) {
       if (shape.name === "gap") shape.fillcolor = colour("--chart-gap");
