@@ -10,6 +10,7 @@ pub mod report;
 pub mod publish;
 pub mod archive;
 pub mod pipeline;
+pub mod access;
 pub mod serve;
 pub mod sample;
 pub mod config;

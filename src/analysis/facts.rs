@@ -37,6 +37,7 @@ pub struct Facts {
     pub settings: Settings,
     /// Sorted by name.
     pub wrappers: Vec<WrapperFacts>,
+    /// Sorted by wrapper.
     pub in_flight: Vec<InFlight>,
     pub sources: Vec<SourceState>,
     /// The files that have something to say: problems, or being read still. Sorted by path.

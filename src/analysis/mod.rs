@@ -12,4 +12,5 @@ pub mod figures;
 pub mod health;
 pub mod cells;
 pub mod snapshot;
+pub mod trend;
 pub mod window;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::analysis::activity::{Event, events, feed, health_at, statuses};
+use crate::analysis::activity::{Event, events, feed, health_at};
 use crate::analysis::cells::{WrapperCells, ranges};
 use crate::analysis::facts::{Facts, WrapperFacts};
 use crate::analysis::figures::Figures;
@@ -114,15 +114,13 @@ pub struct Detail {
     pub ranges: Vec<Range>,
     pub cells: WrapperCells,
     /// Start of the hours that the rest of the page looks back over, in ms: [`BREAKDOWN_HOURS`] hours of the
-    /// clock, the current one included. Their sum, as figures and as latency bins for the distribution.
+    /// clock, the current one included. Their sum.
     pub breakdown_from_ms: i64,
     pub breakdown: Figures,
-    pub latency: Bucket,
     pub errors: Vec<ErrorKind>,
     pub by_series: Vec<Breakdown>,
     pub slowest: Vec<Sample>,
     pub in_flight: Vec<InFlight>,
-    pub statuses: Vec<(i64, Status)>,
 }
 
 /// The site's state at one moment.
@@ -156,7 +154,7 @@ pub fn summary(facts: &Facts, wrapper: &WrapperFacts, window: Window) -> Summary
         slug: wrapper.id.slug.clone(),
         health: health_at(wrapper, facts.moment_ms, window, &facts.settings),
         figures: Figures::of(&window.sum(&wrapper.history), credit),
-        in_flight: in_flight(facts, &wrapper.id).count(),
+        in_flight: in_flight(facts, &wrapper.id).len(),
         first_seen_ms: wrapper.history.first_end_ms,
         last_activity_ms: wrapper.history.last_end_ms(facts.moment_ms),
     }
@@ -200,12 +198,15 @@ pub fn range(facts: &Facts, wrapper: &WrapperFacts, hours: u32) -> Range {
 }
 
 fn report(facts: &Facts, wrapper: &WrapperFacts, window: Window) -> WrapperReport {
-    let day = range(facts, wrapper, DAY_HOURS);
+    let detail = wrapper.detailed.then(|| detail(facts, wrapper));
+    let drawn =
+        detail.as_ref().and_then(|detail| detail.ranges.iter().find(|range| range.hours == DAY_HOURS));
     WrapperReport {
         summary: summary(facts, wrapper, window),
+        // A day is drawn in the cells of its rows.
+        day: drawn.cloned().unwrap_or_else(|| range(facts, wrapper, DAY_HOURS)),
         activity: feed(events(wrapper, facts.moment_ms, &facts.settings)),
-        detail: wrapper.detailed.then(|| detail(facts, wrapper)),
-        day,
+        detail,
     }
 }
 
@@ -218,12 +219,10 @@ fn detail(facts: &Facts, wrapper: &WrapperFacts) -> Detail {
         cells,
         breakdown_from_ms: hours.start * HOUR_MS,
         breakdown: Figures::of(&sum, facts.settings.health.fallback_credit),
-        latency: sum,
         errors: error_kinds(facts, wrapper),
         by_series: by_series(facts, wrapper),
         slowest: slowest(facts, wrapper),
-        in_flight: in_flight(facts, &wrapper.id).cloned().collect(),
-        statuses: statuses(wrapper, facts.moment_ms, &facts.settings),
+        in_flight: in_flight(facts, &wrapper.id).to_vec(),
     }
 }
 
@@ -242,8 +241,11 @@ pub fn charted(facts: &Facts) -> Vec<usize> {
     positions
 }
 
-fn in_flight<'a>(facts: &'a Facts, id: &'a WrapperId) -> impl Iterator<Item = &'a InFlight> {
-    facts.in_flight.iter().filter(|operation| operation.wrapper == id.name)
+fn in_flight<'a>(facts: &'a Facts, id: &WrapperId) -> &'a [InFlight] {
+    let from = |above: &dyn Fn(&str) -> bool| {
+        facts.in_flight.partition_point(|operation| !above(&operation.wrapper))
+    };
+    &facts.in_flight[from(&|name| name >= id.name.as_str())..from(&|name| name > id.name.as_str())]
 }
 
 /// The hours of the breakdown: whole ones, since errors and series are counted by the hour.

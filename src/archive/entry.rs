@@ -21,6 +21,9 @@ pub const WHOLE: &str = "report.html";
 /// The numbers that entries are compared by: their path in an entry.
 pub const SUMMARY: &str = "summary.json";
 
+/// How it differs from those before: its path in an entry that has any before it.
+pub const CHANGES: &str = "changes.html";
+
 /// One kept snapshot. Times are RFC 3339.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
@@ -35,6 +38,8 @@ pub struct Entry {
     pub started_at: String,
     /// When it was due, by `[archive]` `every`.
     pub scheduled_at: Option<String>,
+    /// The time from one such to the next, in milliseconds.
+    pub every_ms: Option<i64>,
     /// How many runs were due since the entry before and did not happen, and when the first of them was.
     pub missed: u64,
     pub missed_since: Option<String>,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::analysis::health::Status;
 use crate::archive::disk;
-use crate::archive::entry::{self, Entry, is_id};
+use crate::archive::entry::{self, CHANGES, Entry, is_id};
 use crate::publish::manifest::FileEntry;
 use crate::publish::sha256;
 
@@ -25,7 +25,11 @@ pub struct Row {
     pub generated_at: String,
     pub started_at: String,
     pub scheduled_at: Option<String>,
+    /// The time from one such to the next, in milliseconds.
+    pub every_ms: Option<i64>,
     pub missed: u64,
+    /// Whether it has a page that compares it with those before.
+    pub has_changes: bool,
     pub missed_since: Option<String>,
     pub last_data: Option<String>,
     pub status: Status,
@@ -50,7 +54,9 @@ impl Row {
             generated_at: entry.generated_at.clone(),
             started_at: entry.started_at.clone(),
             scheduled_at: entry.scheduled_at.clone(),
+            every_ms: entry.every_ms,
             missed: entry.missed,
+            has_changes: entry.files.contains_key(CHANGES),
             missed_since: entry.missed_since.clone(),
             last_data: entry.last_data.clone(),
             status: entry.status,
@@ -111,6 +117,22 @@ impl Index {
         let path = archive.join(INDEX);
         disk::replace(&path, &serde_json::to_vec(self)?)
             .with_context(|| format!("writing `{}`", path.display()))
+    }
+
+    /// The id that a person means: that of an entry, `latest` or `previous`.
+    ///
+    /// # Errors
+    /// If there are not as many entries.
+    pub fn named(&self, name: &str) -> Result<String> {
+        let back = match name {
+            "latest" => 0,
+            "previous" => 1,
+            id => return Ok(id.to_owned()),
+        };
+        let row = self.snapshots.iter().nth_back(back);
+        let row =
+            row.with_context(|| format!("there is no {name} snapshot yet; `dash snapshot` keeps one"))?;
+        Ok(row.id.clone())
     }
 
     pub fn find(&self, id: &str) -> Option<&Row> {

@@ -7,15 +7,16 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use chrono::DateTime;
 
-use crate::archive::entry::{self, Entry, Input, MANIFEST, SUMMARY, WHOLE};
+use crate::archive::entry::{self, CHANGES, Entry, Input, MANIFEST, SUMMARY, WHOLE};
 use crate::archive::index::{Index, Row};
 use crate::archive::settings::Span;
-use crate::archive::{self, ASSETS, disk, page, whole};
+use crate::archive::{self, ASSETS, compared, disk, page, whole};
 use crate::model::parallel;
 use crate::model::time::rfc3339;
 use crate::publish::manifest::{FileEntry, Manifest};
 use crate::publish::{SNAPSHOT_SCRIPT, sha256, snapshot_script};
 use crate::report::summary::{self, Summary};
+use crate::report::{SiteSettings, Theme};
 
 /// What an entry says of itself besides what the output folder does.
 #[derive(Clone, Debug)]
@@ -27,9 +28,8 @@ pub struct Occasion<'a> {
     /// SHA-256 of the settings file and of the theme.
     pub config: String,
     pub theme: String,
-    pub title: &'a str,
-    /// Where the site is reached, for links out of the self-contained page.
-    pub base_url: Option<&'a str>,
+    /// `base_url` is for links out of the self-contained page.
+    pub site: &'a SiteSettings,
     pub inputs: Vec<Input>,
 }
 
@@ -68,16 +68,24 @@ pub fn keep(output: &Path, manifest: &Manifest, occasion: &Occasion) -> Result<K
     }
     let moment_ms = milliseconds(&manifest.generated_at)?;
     let published = published(output, manifest)?;
-    let files = files(manifest, &published, moment_ms, occasion.base_url);
+    let mut files = files(manifest, &published, moment_ms, occasion.site.home().as_deref());
     let assets = published
         .iter()
         .filter(|(path, _)| is_asset(path))
         .map(|(path, bytes)| (path.clone(), listed(bytes)));
+    let id = free_id(&archive, moment_ms);
+    let summary = summary_of(&published)?;
+    let comparisons = compared::with_earlier(&archive, &index.snapshots, (&id, &summary))?;
+    if !comparisons.is_empty() {
+        let theme = Theme::embedded().context("loading the theme")?;
+        let html = compared::page(&theme, occasion.site, &comparisons)?;
+        files.insert(CHANGES.to_owned(), page::kept(&html, CHANGES, moment_ms).into_bytes());
+    }
     let mut entry = Entry {
-        id: free_id(&archive, moment_ms),
+        id,
         files: files.iter().map(|(path, bytes)| (path.clone(), listed(bytes))).collect(),
         assets: assets.collect(),
-        ..about(manifest, &published, occasion)?
+        ..about(manifest, &summary, occasion)
     };
     schedule(&mut entry, index.snapshots.last(), occasion)?;
 
@@ -140,7 +148,7 @@ fn published(output: &Path, manifest: &Manifest) -> Result<Files> {
 }
 
 /// The entry's own files.
-fn files(manifest: &Manifest, published: &Files, moment_ms: i64, base_url: Option<&str>) -> Files {
+fn files(manifest: &Manifest, published: &Files, moment_ms: i64, home: Option<&str>) -> Files {
     let own: Vec<_> = published.iter().filter(|(path, _)| !is_asset(path)).collect();
     let mut files: Files = parallel::map(&own, |(path, bytes)| match std::str::from_utf8(bytes) {
         _ if *path == summary::SUMMARY => (SUMMARY.to_owned(), bytes.to_vec()),
@@ -156,8 +164,7 @@ fn files(manifest: &Manifest, published: &Files, moment_ms: i64, base_url: Optio
         let mut linked: BTreeMap<&str, &[u8]> =
             published.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())).collect();
         linked.insert(SNAPSHOT_SCRIPT, &script);
-        let home = base_url.map(|url| format!("{}/", url.trim_end_matches('/')));
-        files.insert(WHOLE.to_owned(), whole::whole(overview, &linked, home.as_deref()).into_bytes());
+        files.insert(WHOLE.to_owned(), whole::whole(overview, &linked, home).into_bytes());
     }
     files.insert(SNAPSHOT_SCRIPT.to_owned(), script);
     files
@@ -167,19 +174,24 @@ fn listed(bytes: &[u8]) -> FileEntry {
     FileEntry { size: bytes.len() as u64, sha256: sha256(bytes) }
 }
 
-/// What the entry says of itself, but for its files and when it was due.
-fn about(manifest: &Manifest, published: &Files, occasion: &Occasion) -> Result<Entry> {
+/// The numbers of the snapshot.
+fn summary_of(published: &Files) -> Result<Summary> {
     let bytes = published.get(summary::SUMMARY).context("the site has no summary; build it again")?;
-    let summary: Summary = serde_json::from_slice(bytes)
-        .with_context(|| format!("reading `{}`; build the site again", summary::SUMMARY))?;
+    serde_json::from_slice(bytes)
+        .with_context(|| format!("reading `{}`; build the site again", summary::SUMMARY))
+}
+
+/// What the entry says of itself, but for its files and when it was due.
+fn about(manifest: &Manifest, summary: &Summary, occasion: &Occasion) -> Entry {
     let day = |count: fn(&summary::Tally) -> u64| summary.wrappers.iter().map(|line| count(&line.day)).sum();
-    Ok(Entry {
+    Entry {
         id: String::new(),
         snapshot: manifest.id.clone(),
-        title: occasion.title.to_owned(),
+        title: occasion.site.title.clone(),
         generated_at: manifest.generated_at.clone(),
         started_at: rfc3339(occasion.started_ms),
         scheduled_at: None,
+        every_ms: occasion.every.map(|every| every.ms),
         missed: 0,
         missed_since: None,
         previous: None,
@@ -195,7 +207,7 @@ fn about(manifest: &Manifest, published: &Files, occasion: &Occasion) -> Result<
         inputs: occasion.inputs.clone(),
         files: BTreeMap::new(),
         assets: BTreeMap::new(),
-    })
+    }
 }
 
 /// When the entry was due, and which runs since the one before it did not happen. A run is of the slot that it

@@ -19,6 +19,14 @@ pub mod page;
 pub mod whole;
 pub mod index;
 pub mod keep;
+pub mod retention;
+pub mod prune;
+pub mod verify;
+pub mod numbers;
+pub mod calendar;
+pub mod list;
+pub mod diff;
+pub mod compared;
 
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,7 @@
 //! A page of the site as a page of an entry: the same, but for where it finds its styles and scripts, that it
 //! does not look for newer data, and a line that says what it is.
 
-use crate::archive::ASSETS;
+use crate::archive::{ASSETS, FOLDER};
 use crate::report::format;
 
 /// How a page of the site begins; templates and this file agree on it, and a test holds them to it.
@@ -18,7 +18,9 @@ fn root(path: &str) -> String {
 /// The page at `path` of the site, as that of an entry of a moment.
 pub fn kept(html: &str, path: &str, moment_ms: i64) -> String {
     let root = root(path);
-    let html = html.replace(&format!("\"{root}{ASSETS}/"), &format!("\"{root}../{ASSETS}/"));
+    let html = html
+        .replace(&format!("\"{root}{ASSETS}/"), &format!("\"{root}../{ASSETS}/"))
+        .replace(&format!("\"{root}{FOLDER}/"), &format!("\"{root}../"));
     with_note(&at_rest(&html), &note(&root, moment_ms))
 }
 

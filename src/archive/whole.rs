@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::archive::page::at_rest;
+use crate::report::policy::{SELF_CONTAINED, STATED};
 
 /// The script that draws charts over again, in place of those that are in the page. Most of the size of a page
 /// that carries it.
@@ -35,6 +36,9 @@ pub fn whole(html: &str, files: &BTreeMap<&str, &[u8]>, home: Option<&str>) -> S
                 if tag.contains(" defer ") { deferred += &script } else { out += &script }
             }
             (tag, Some(_)) if tag.starts_with("<link ") => {}
+            (tag, _) if tag.starts_with(STATED) => {
+                out += &format!("{STATED} content=\"{SELF_CONTAINED}\">\n");
+            }
             ("</body>", _) => {
                 out += &deferred;
                 out += "</body>\n";

@@ -6,15 +6,20 @@ use std::time::Instant;
 use anyhow::Result;
 use serde_json::json;
 
+use crate::archive::list;
 use crate::cli::Common;
 use crate::cli::site::Site;
 use crate::cli::talk::{Talk, thousands};
 use crate::pipeline::{self, Built};
+use crate::store::Store;
 
 pub fn run(common: &Common, talk: &Talk) -> Result<()> {
     let begun = Instant::now();
     let site = Site::open(common)?;
-    let built = pipeline::build(&site.plan(), &talk.progress())?;
+    let mut store = Store::open(&site.config.root)?;
+    let built = pipeline::build(&mut store, &site.plan(), &talk.progress())?;
+    list::refresh(&site.output, &built.theme, &site.config.site)?;
+    drop(store);
     if talk.json {
         writeln!(std::io::stdout(), "{}", as_json(&built, begun.elapsed().as_secs_f64()))?;
         return Ok(());

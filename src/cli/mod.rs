@@ -4,14 +4,19 @@
 
 mod build;
 mod check;
+mod diff;
 mod export;
 mod init;
 mod operations;
+mod prune;
 mod sample;
 mod serve;
 mod site;
 mod snapshot;
 mod talk;
+mod token;
+mod user;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -74,12 +79,24 @@ enum Command {
     Serve(serve::Serve),
     /// Build, and keep this snapshot in the archive
     Snapshot(snapshot::Snapshot),
+    /// Check that kept snapshots are what they were
+    Verify(verify::Verify),
+    /// Compare two kept snapshots, what matters most first
+    Diff(diff::Arguments),
+    /// Remove kept snapshots that have outlived their time
+    Prune(prune::Prune),
     /// Metrics, one wrapper and hour a row, or the operations themselves
     Export(export::Arguments),
     /// Realistic sample operations, from a seed
     Sample(sample::Sample),
     /// Check the settings, the theme and the sources, without writing anything
     Check,
+    /// Who may sign in to the daemon
+    #[command(subcommand)]
+    User(user::User),
+    /// Keys with which scripts may ask the daemon
+    #[command(subcommand)]
+    Token(token::Token),
 }
 
 /// The program: parses the command line, runs the command, prints an error once with its chain.
@@ -105,9 +122,14 @@ fn run(cli: &Cli, talk: &Talk) -> Result<()> {
         Command::Build => build::run(&cli.common, talk),
         Command::Serve(serve) => serve::run(serve, &cli.common, talk),
         Command::Snapshot(snapshot) => snapshot::run(snapshot, &cli.common, talk),
+        Command::Verify(verify) => verify::run(verify, &cli.common, talk),
+        Command::Diff(diff) => diff::run(diff, &cli.common, talk),
+        Command::Prune(prune) => prune::run(prune, &cli.common, talk),
         Command::Export(export) => export::run(export, &cli.common, talk),
         Command::Sample(sample) => sample::run(sample, &cli.common),
         Command::Check => check::run(&cli.common, talk),
+        Command::User(user) => user::run(user, &cli.common, talk),
+        Command::Token(token) => token::run(token, &cli.common, talk),
     }
 }
 

@@ -9,21 +9,27 @@ use anyhow::{Context, Result};
 use chrono::Utc;
 use clap::Args;
 
+use crate::archive::list;
 use crate::cli::sample::{TrafficFlags, append_to, follow};
 use crate::cli::site::Site;
 use crate::cli::talk::Talk;
 use crate::cli::{Common, build, init};
 use crate::config::{DEFAULT_LOGS, FILE};
 use crate::model::time::DAY_MS;
-use crate::pipeline;
+use crate::pipeline::{self, Built};
 use crate::sample::Generator;
 use crate::serve::{Daemon, Rebuild, ServeSettings, address, bind, serve};
+use crate::sources::Progress;
+use crate::store::Store;
 
 #[derive(Debug, Args)]
 pub struct Serve {
     /// Where to listen: `127.0.0.1:5000`, or `:5000` for short; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", env = "DASH_BIND", value_parser = address)]
     bind: Option<SocketAddr>,
+    /// Let anyone look who reaches the address
+    #[arg(long)]
+    public: bool,
     /// Serve an output folder that something else builds, and push when it changes
     #[arg(long, conflicts_with = "sample")]
     no_build: bool,
@@ -49,20 +55,21 @@ pub fn run(arguments: &Serve, common: &Common, talk: &Talk) -> Result<()> {
     if let Some(bind) = arguments.bind {
         settings.bind = bind;
     }
+    settings.public |= arguments.public;
     let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
-    let listener = runtime.block_on(async { bind(&settings) })?;
+    let listener = runtime.block_on(async { bind(&settings, &site.config.root) })?;
     if arguments.sample {
         start_sample(arguments, &site, talk)?;
     }
-    let output = site.output.clone();
+    let (root, output) = (site.config.root.clone(), site.output.clone());
     let daemon = if arguments.no_build {
-        Daemon { output, settings, rebuild: None, watch: Vec::new() }
+        Daemon { root, output, settings, rebuild: None, watch: Vec::new() }
     } else {
         let begun = Instant::now();
-        let built = pipeline::build(&site.plan(), &talk.progress())?;
+        let built = build_site(&site, &talk.progress())?;
         build::summary(&built, begun.elapsed().as_secs_f64()).iter().for_each(|line| talk.say(line));
         let watch = watched(&site, common);
-        Daemon { output, settings, rebuild: Some(rebuild(site.config.serve, common.clone())), watch }
+        Daemon { root, output, settings, rebuild: Some(rebuild(site.config.serve, common.clone())), watch }
     };
     runtime.block_on(serve(listener, daemon, stopped()))
 }
@@ -76,9 +83,17 @@ fn rebuild(mut serving: ServeSettings, common: Common) -> Rebuild {
             tracing::warn!("`[serve]` has changed; start `dash serve` again for it to apply");
             serving = site.config.serve.clone();
         }
-        pipeline::build(&site.plan(), &|_| {})?;
+        build_site(&site, &|_| {})?;
         Ok(watched(&site, &common))
     })
+}
+
+/// The site, and the archive's page beside it.
+fn build_site(site: &Site, progress: &(dyn Fn(Progress) + Sync)) -> Result<Built> {
+    let mut store = Store::open(&site.config.root)?;
+    let built = pipeline::build(&mut store, &site.plan(), progress)?;
+    list::refresh(&site.output, &built.theme, &site.config.site)?;
+    Ok(built)
 }
 
 /// The settings, and the folders in which a change may mean new operations.

@@ -11,9 +11,10 @@ use serde_json::json;
 use crate::archive::entry::Input;
 use crate::archive::keep::{Kept, Occasion, keep};
 use crate::archive::settings::Span;
-use crate::archive::{self, entry};
+use crate::archive::{self, entry, list};
 use crate::cli::Common;
 use crate::cli::build::bytes;
+use crate::cli::prune::{outdated, remove};
 use crate::cli::site::Site;
 use crate::cli::talk::Talk;
 use crate::model::quality::FileState;
@@ -38,19 +39,25 @@ pub fn run(arguments: &Snapshot, common: &Common, talk: &Talk) -> Result<()> {
     let site = Site::open(common)?;
     // Held until the snapshot is kept, so that nobody changes the output folder in between.
     let mut store = Store::open_within(&site.config.root, patience)?;
-    let built = pipeline::build_with(&mut store, &site.plan(), &talk.progress())?;
+    let built = pipeline::build(&mut store, &site.plan(), &talk.progress())?;
     let occasion = Occasion {
         started_ms,
         every: site.config.archive.every,
         config: site.config.hash.clone(),
         theme: built.theme.clone(),
-        title: &site.config.site.title,
-        base_url: site.config.site.base_url.as_deref(),
+        site: &site.config.site,
         inputs: store.files()?.iter().map(input).collect(),
     };
-    let kept = keep(&site.output, &built.published.manifest, &occasion)?;
+    let mut kept = keep(&site.output, &built.published.manifest, &occasion)?;
+    let outdated = outdated(&site, &kept.index, started_ms);
+    if kept.is_new || !outdated.is_empty() {
+        remove(&site, &mut kept.index, &outdated)?;
+    } else {
+        list::refresh(&site.output, &built.theme, &site.config.site)?;
+    }
+    drop(store);
     if talk.json {
-        writeln!(std::io::stdout(), "{}", as_json(&kept, &built))?;
+        writeln!(std::io::stdout(), "{}", as_json(&kept, &built, &outdated))?;
         return Ok(());
     }
     built.troubles.iter().for_each(|trouble| talk.say(&format!("warning: {trouble}")));
@@ -64,6 +71,9 @@ pub fn run(arguments: &Snapshot, common: &Common, talk: &Talk) -> Result<()> {
         ));
     } else {
         talk.say(&format!("this snapshot is kept already, as `{}`", kept.row.id));
+    }
+    if !outdated.is_empty() {
+        talk.say(&format!("removed {} snapshots that have outlived `keep` of `[archive]`", outdated.len()));
     }
     talk.say(&format!("open `{}`", at.join("index.html").display()));
     Ok(())
@@ -96,7 +106,7 @@ fn input(file: &FileState) -> Input {
     }
 }
 
-fn as_json(kept: &Kept, built: &Built) -> serde_json::Value {
+fn as_json(kept: &Kept, built: &Built, removed: &[String]) -> serde_json::Value {
     json!({
         "id": kept.row.id,
         "is_new": kept.is_new,
@@ -106,6 +116,7 @@ fn as_json(kept: &Kept, built: &Built) -> serde_json::Value {
         "missed": kept.row.missed,
         "status": kept.row.status,
         "bytes": kept.row.bytes,
+        "removed": removed,
         "records": built.records,
         "skipped": built.skipped,
         "troubles": built.troubles,

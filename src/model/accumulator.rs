@@ -5,14 +5,15 @@
 
 use std::hash::Hasher;
 
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 
 use crate::model::bucket::Bucket;
+use crate::model::names::{Known, rank};
 use crate::model::notes::OTHER;
 use crate::model::operation::Operation;
-use crate::model::rollup::{Limits, Retention, Rollup, WrapperRollup};
+use crate::model::rollup::{Limits, Retention, Rollup, SeriesName, WrapperRollup};
 use crate::model::sketch::bin_of;
-use crate::model::time::{day_of, hour_of, minute_of};
+use crate::model::time::{day_of, minute_of};
 
 /// Most places remembered by the hash of their names.
 const PLACES: usize = 4096;
@@ -22,12 +23,15 @@ const WAITING: usize = 1024;
 
 /// Adds operations up.
 #[derive(Debug)]
-pub struct Accumulator {
+pub struct Accumulator<'k> {
     retention: Retention,
     limits: Limits,
+    known: &'k Known,
     wrappers: Vec<Gathering>,
     by_name: FxHashMap<String, usize>,
-    /// By the hash of their names.
+    /// New wrappers from this rank on are not kept.
+    bar: Option<u64>,
+    /// By the hash of their names; forgotten when an index changes.
     places: FxHashMap<u64, Place>,
 }
 
@@ -44,6 +48,10 @@ struct Place {
 struct Gathering {
     name: String,
     rollup: WrapperRollup,
+    /// Series by rank.
+    by_rank: FxHashMap<u64, usize>,
+    /// New series from this rank on are not kept.
+    bar: Option<u64>,
     minute: Open,
     /// By series.
     hours: Vec<Open>,
@@ -58,10 +66,10 @@ struct Open {
     bins: Vec<i16>,
 }
 
-impl Accumulator {
-    pub fn new(retention: Retention, limits: Limits) -> Accumulator {
+impl<'k> Accumulator<'k> {
+    pub fn new(retention: Retention, limits: Limits, known: &'k Known) -> Accumulator<'k> {
         let (by_name, places) = (FxHashMap::default(), FxHashMap::default());
-        Accumulator { retention, limits, wrappers: Vec::new(), by_name, places }
+        Accumulator { retention, limits, known, wrappers: Vec::new(), by_name, bar: None, places }
     }
 
     pub fn add(&mut self, operation: &Operation) {
@@ -69,10 +77,16 @@ impl Accumulator {
         self.wrappers[wrapper].add(operation, series, &self.retention);
     }
 
-    pub fn finish(self) -> Rollup {
-        let wrappers =
-            self.wrappers.into_iter().map(|gathering| (gathering.name.clone(), gathering.finish()));
-        Rollup { wrappers: wrappers.collect() }
+    /// What was added, cut to the limits.
+    pub fn finish(mut self) -> Rollup {
+        let mut rollup = self.take();
+        rollup.cut(self.known, &self.limits);
+        rollup
+    }
+
+    fn take(&mut self) -> Rollup {
+        let gathered = std::mem::take(&mut self.wrappers).into_iter();
+        Rollup { wrappers: gathered.map(|gathering| (gathering.name.clone(), gathering.finish())).collect() }
     }
 
     fn place(&mut self, operation: &Operation) -> (usize, usize) {
@@ -80,38 +94,64 @@ impl Accumulator {
         let hash = hash(names);
         match self.places.get(&hash) {
             Some(place) if place.names == names => (place.wrapper, place.series),
-            known => {
-                let new = known.is_none() && self.places.len() < PLACES;
-                let (wrapper, series) = self.find(names);
-                if new {
-                    let names = names.map(str::to_owned);
-                    self.places.insert(hash, Place { names, wrapper, series });
-                }
-                (wrapper, series)
-            }
+            _ => self.find(hash, names),
         }
     }
 
-    fn find(&mut self, names: [&str; 3]) -> (usize, usize) {
+    fn find(&mut self, hash: u64, names: [&str; 3]) -> (usize, usize) {
         let wrapper = self.wrapper(names[0]);
         let gathering = &mut self.wrappers[wrapper];
-        let series = gathering.rollup.series_index(names[1], names[2], &self.limits) as usize;
-        if series >= gathering.hours.len() {
-            gathering.hours.resize_with(series + 1, Open::default);
+        // What is not kept is not told apart, and comes with too many names to remember.
+        if gathering.name != names[0] {
+            return (wrapper, gathering.series([OTHER, OTHER]));
+        }
+        let known = self.known.series(names[0]);
+        let mut series = gathering.series_within([names[1], names[2]], known);
+        if gathering.rollup.series.len() > most(self.limits.series) {
+            gathering.cut(known, &self.limits);
+            self.places.clear();
+            series = gathering.series_within([names[1], names[2]], known);
+        }
+        let kept = !gathering.rollup.series[series].is_other();
+        if kept && self.places.len() < PLACES {
+            self.places.insert(hash, Place { names: names.map(str::to_owned), wrapper, series });
         }
         (wrapper, series)
     }
 
     fn wrapper(&mut self, name: &str) -> usize {
-        let known = self.by_name.contains_key(name) || self.by_name.len() < self.limits.wrappers;
-        let name = if known { name } else { OTHER };
+        let at = self.wrapper_within(name);
+        if self.wrappers.len() <= most(self.limits.wrappers) {
+            return at;
+        }
+        let mut rollup = self.take();
+        self.bar = rollup.cut_wrappers(self.known, &self.limits);
+        self.by_name.clear();
+        self.places.clear();
+        for (name, rollup) in rollup.wrappers {
+            self.by_name.insert(name.clone(), self.wrappers.len());
+            self.wrappers.push(Gathering::new(name, rollup));
+        }
+        self.wrapper_within(name)
+    }
+
+    fn wrapper_within(&mut self, name: &str) -> usize {
         if let Some(&at) = self.by_name.get(name) {
             return at;
         }
+        let is_beyond = |bar| rank(&[name]) >= bar && !self.known.has_wrapper(rank(&[name]));
+        if name != OTHER && self.bar.is_some_and(is_beyond) {
+            return self.wrapper_within(OTHER);
+        }
         self.by_name.insert(name.to_owned(), self.wrappers.len());
-        self.wrappers.push(Gathering::new(name));
+        self.wrappers.push(Gathering::new(name.to_owned(), WrapperRollup::default()));
         self.wrappers.len() - 1
     }
+}
+
+/// So many names may wait before they are cut to a limit, which is done for all of them at once.
+fn most(limit: usize) -> usize {
+    limit + limit / 2 + 16
 }
 
 fn hash(names: [&str; 3]) -> u64 {
@@ -124,9 +164,51 @@ fn hash(names: [&str; 3]) -> u64 {
 }
 
 impl Gathering {
-    fn new(name: &str) -> Gathering {
-        let rollup = WrapperRollup { first_end_ms: i64::MAX, ..WrapperRollup::default() };
-        Gathering { name: name.to_owned(), rollup, minute: Open::default(), hours: Vec::new() }
+    fn new(name: String, rollup: WrapperRollup) -> Gathering {
+        let (minute, hours, by_rank) = (Open::default(), Vec::new(), FxHashMap::default());
+        let mut gathering = Gathering { name, rollup, by_rank, bar: None, minute, hours };
+        gathering.index();
+        gathering
+    }
+
+    fn index(&mut self) {
+        self.by_rank = self.rollup.series.iter().enumerate().map(|(at, name)| (name.rank(), at)).collect();
+        self.hours.resize_with(self.rollup.series.len(), Open::default);
+    }
+
+    /// The index of a series, or of what it is summed as.
+    fn series_within(&mut self, name: [&str; 2], known: Option<&FxHashSet<u64>>) -> usize {
+        let rank = rank(&name);
+        let is_known = || known.is_some_and(|known| known.contains(&rank));
+        let is_beyond = self.bar.is_some_and(|bar| rank >= bar) && !is_known();
+        self.series(if is_beyond { [OTHER, OTHER] } else { name })
+    }
+
+    fn series(&mut self, [operation_type, model]: [&str; 2]) -> usize {
+        let rank = rank(&[operation_type, model]);
+        let series = &mut self.rollup.series;
+        let same = |name: &SeriesName| name.operation_type == operation_type && name.model == model;
+        if let Some(&at) = self.by_rank.get(&rank).filter(|&&at| same(&series[at])) {
+            return at;
+        }
+        // Two names of one rank are as good as impossible, and told apart all the same.
+        if self.by_rank.contains_key(&rank)
+            && let Some(at) = series.iter().position(same)
+        {
+            return at;
+        }
+        series.push(SeriesName { operation_type: operation_type.to_owned(), model: model.to_owned() });
+        let at = series.len() - 1;
+        self.by_rank.insert(rank, at);
+        self.hours.push(Open::default());
+        at
+    }
+
+    fn cut(&mut self, known: Option<&FxHashSet<u64>>, limits: &Limits) {
+        (0..self.hours.len()).for_each(|series| self.close_hour(series));
+        self.bar = self.rollup.cut_series(known, limits);
+        self.hours.clear();
+        self.index();
     }
 
     fn add(&mut self, operation: &Operation, series: usize, retention: &Retention) {
@@ -139,7 +221,7 @@ impl Gathering {
             }
             self.minute.add(minute, operation, bin);
         }
-        let hour = hour_of(operation.end_ms);
+        let hour = retention.hour_of(operation.end_ms);
         if !self.hours[series].takes(hour) {
             self.close_hour(series);
         }
@@ -216,36 +298,78 @@ mod tests {
         }
     }
 
+    fn operations() -> impl Strategy<Value = Vec<Operation<'static>>> {
+        let operation = (
+            (0u8..9, 0u8..3, 0u8..9),
+            0i64..200_000_000,
+            prop::option::of(0u64..10_000_000_000),
+            any::<bool>(),
+        );
+        prop::collection::vec(operation.prop_map(self::operation), 0..300)
+    }
+
+    fn known(names: &[(u8, u8)]) -> Known {
+        let mut known = Known::default();
+        names.iter().for_each(|(wrapper, model)| {
+            known.add_series(&format!("w{wrapper}"), "t0", &format!("m{model}"))
+        });
+        known
+    }
+
+    fn plain(operations: &[Operation], known: &Known) -> Rollup {
+        let mut plain = Rollup::default();
+        operations.iter().for_each(|operation| plain.add(operation, &RETENTION));
+        plain.cut(known, &LIMITS);
+        plain.sort_series();
+        plain
+    }
+
     proptest! {
         #[test]
-        fn it_is_the_same_as_adding_one_by_one(
-            operations in prop::collection::vec(
-                (
-                    (0u8..5, 0u8..3, 0u8..3),
-                    0i64..200_000_000,
-                    prop::option::of(0u64..10_000_000_000),
-                    any::<bool>(),
-                ).prop_map(operation),
-                0..200,
-            ),
+        fn it_is_the_same_as_adding_one_by_one_however_it_is_shared_out(
+            operations in operations(),
+            stored in prop::collection::vec((0u8..9, 0u8..9), 0..5),
+            share in 1usize..50,
         ) {
-            let (mut fast, mut plain) = (Accumulator::new(RETENTION, LIMITS), Rollup::default());
-            for operation in &operations {
-                fast.add(operation);
-                plain.add(operation, &RETENTION, &LIMITS);
+            let known = known(&stored);
+            let mut fast = [0, 1].map(|_| Accumulator::new(RETENTION, LIMITS, &known));
+            for (at, operation) in operations.iter().enumerate() {
+                fast[at / share % 2].add(operation);
             }
-            prop_assert_eq!(fast.finish(), plain);
+            let mut merged = Rollup::default();
+            fast.into_iter().for_each(|part| merged.merge(part.finish()));
+            merged.cut(&known, &LIMITS);
+            merged.sort_series();
+            prop_assert_eq!(merged, plain(&operations, &known));
         }
     }
 
     #[test]
-    fn a_bucket_takes_more_than_may_wait() {
-        let (mut fast, mut plain) = (Accumulator::new(RETENTION, LIMITS), Rollup::default());
-        for at in 0..3 * WAITING as u64 {
-            let operation = operation(((0, 0, 0), 100_000_000, Some(at * 1_000_000), false));
-            fast.add(&operation);
-            plain.add(&operation, &RETENTION, &LIMITS);
+    fn what_is_known_stays_and_the_rest_is_other() {
+        let known = known(&[(100, 100), (101, 0)]);
+        let mut accumulator = Accumulator::new(RETENTION, LIMITS, &known);
+        for name in 0..200 {
+            accumulator.add(&operation(((name, 0, 0), 100_000_000, None, false)));
+            accumulator.add(&operation(((100, 0, name), 100_000_000, None, false)));
+            assert!(accumulator.wrappers.len() <= most(LIMITS.wrappers) + 1);
         }
-        assert_eq!(fast.finish(), plain);
+        let rollup = accumulator.finish();
+        assert_eq!(rollup.wrappers.len(), 4);
+        assert!(["w100", "w101", OTHER].iter().all(|name| rollup.wrappers.contains_key(*name)));
+        let models: Vec<_> = rollup.wrappers["w100"].series.iter().map(|name| name.model.as_str()).collect();
+        assert!(models.len() == 4 && models.contains(&"m100") && models.contains(&OTHER), "{models:?}");
+        let total: u64 =
+            rollup.wrappers.values().flat_map(|wrapper| wrapper.hours.values()).map(Bucket::total).sum();
+        assert_eq!(total, 400);
+    }
+
+    #[test]
+    fn a_bucket_takes_more_than_may_wait() {
+        let known = Known::default();
+        let mut fast = Accumulator::new(RETENTION, LIMITS, &known);
+        let operation = |at: u64| operation(((0, 0, 0), 100_000_000, Some(at * 1_000_000), false));
+        let operations: Vec<_> = (0..3 * WAITING as u64).map(operation).collect();
+        operations.iter().for_each(|operation| fast.add(operation));
+        assert_eq!(fast.finish(), plain(&operations, &known));
     }
 }

@@ -10,7 +10,9 @@
 pub mod accumulator;
 pub mod bucket;
 pub mod codec;
+pub mod error_kind;
 pub mod history;
+pub mod names;
 pub mod notes;
 pub mod operation;
 pub mod quality;

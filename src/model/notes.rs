@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::error_kind::error_kind;
+use crate::model::names::{beyond, rank};
 use crate::model::operation::Operation;
 
 /// Newest samples kept of one kind of error in a day.
@@ -11,6 +13,8 @@ pub const SAMPLES_A_KIND: usize = 3;
 pub const SLOWEST_A_DAY: usize = 10;
 /// Kinds of error kept of a day; what comes beyond is counted under [`OTHER`].
 pub const KINDS_A_DAY: usize = 64;
+/// Kinds that may wait beyond that before they are summed, which is done for all of them at once.
+const SLACK: usize = 16;
 /// The name under which is summed what goes beyond a limit.
 pub const OTHER: &str = "other";
 /// Longest text kept of a message or a kind, in characters.
@@ -66,10 +70,7 @@ impl Notes {
     }
 
     fn add_error(&mut self, operation: &Operation) {
-        let mut kind = error_kind(operation);
-        if !self.samples.contains_key(&kind) && self.samples.len() >= KINDS_A_DAY {
-            kind = OTHER.to_owned();
-        }
+        let kind = error_kind(operation);
         let hour = crate::model::time::hour_of(operation.end_ms);
         let samples = self.samples.entry(kind.clone()).or_default();
         *self.errors.entry((kind, hour)).or_default() += 1;
@@ -78,56 +79,53 @@ impl Notes {
             samples.push(sample(operation));
             trim_samples(samples);
         }
+        if self.samples.len() > KINDS_A_DAY + SLACK {
+            self.cut();
+        }
     }
 
     pub fn merge(&mut self, other: &Notes) {
         for (kind, theirs) in &other.samples {
-            let kept = self.samples.contains_key(kind) || self.samples.len() < KINDS_A_DAY;
-            let kind = if kept { kind.as_str() } else { OTHER };
-            let samples = self.samples.entry(kind.to_owned()).or_default();
+            let samples = self.samples.entry(kind.clone()).or_default();
             samples.extend_from_slice(theirs);
             trim_samples(samples);
         }
-        for ((kind, hour), count) in &other.errors {
-            let kind = if self.samples.contains_key(kind) { kind.as_str() } else { OTHER };
-            *self.errors.entry((kind.to_owned(), *hour)).or_default() += count;
+        for (key, count) in &other.errors {
+            *self.errors.entry(key.clone()).or_default() += count;
         }
+        self.cut();
         self.slowest.extend_from_slice(&other.slowest);
         self.trim_slowest();
+    }
+
+    /// Sums kinds of errors beyond the limit as [`OTHER`]: those whose rank is largest, so that notes that are
+    /// cut, merged and cut again are the same in any order.
+    pub fn cut(&mut self) {
+        let kinds = self.samples.keys().filter(|kind| *kind != OTHER);
+        for kind in beyond(kinds.map(|kind| (rank(&[kind]), kind.clone())).collect(), KINDS_A_DAY) {
+            let theirs = self.samples.remove(&kind).expect("its name is from there");
+            let samples = self.samples.entry(OTHER.to_owned()).or_default();
+            samples.extend(theirs);
+            trim_samples(samples);
+            let hours = (kind.clone(), i64::MIN)..=(kind, i64::MAX);
+            let theirs: Vec<_> = self.errors.range(hours).map(|(key, count)| (key.clone(), *count)).collect();
+            for (key, count) in theirs {
+                self.errors.remove(&key);
+                *self.errors.entry((OTHER.to_owned(), key.1)).or_default() += count;
+            }
+        }
+    }
+
+    /// Failures whose kind is not told apart, since there were too many.
+    pub fn other_errors(&self) -> u64 {
+        let hours = (OTHER.to_owned(), i64::MIN)..=(OTHER.to_owned(), i64::MAX);
+        self.errors.range(hours).map(|(_, count)| count).sum()
     }
 
     fn trim_slowest(&mut self) {
         self.slowest.sort_by(|a, b| b.duration_ns.cmp(&a.duration_ns).then_with(|| a.cmp(b)));
         self.slowest.truncate(SLOWEST_A_DAY);
     }
-}
-
-/// What a failure is grouped by: its code, else its message without what differs from one to the next
-/// (digits), else how it ended.
-pub fn error_kind(operation: &Operation) -> String {
-    let said = |text: &Option<std::borrow::Cow<str>>| {
-        text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
-    };
-    if let Some(code) = said(&operation.error_code) {
-        return shorten(&code, 80);
-    }
-    match said(&operation.error_message) {
-        Some(message) => without_digits(&shorten(&message, 80)),
-        None => operation.outcome.word().to_owned(),
-    }
-}
-
-/// Runs of digits become `#`: `user 17 timed out after 30s` → `user # timed out after #s`.
-fn without_digits(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '0'..='9' if out.ends_with('#') => {}
-            '0'..='9' => out.push('#'),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 /// The text itself, or its first `chars` characters and an ellipsis.

@@ -101,9 +101,12 @@ pub struct FileState {
 pub struct Reached {
     /// `max_wrappers`, where there are so many.
     pub wrappers: Option<usize>,
+    /// Operations of other wrappers.
+    pub other_operations: u64,
     pub series: usize,
-    /// The wrappers that have as many pairs of operation type and model as `max_series`, which is `series`.
-    pub full: Vec<String>,
+    /// The wrappers that have as many pairs of operation type and model as `max_series`, which is `series`, and
+    /// their operations of other pairs.
+    pub full: Vec<(String, u64)>,
 }
 
 /// A source as the data-quality page shows it.

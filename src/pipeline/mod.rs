@@ -54,17 +54,12 @@ pub struct Built {
     pub published: Published,
 }
 
-/// Reads what is new, analyses, renders and publishes.
+/// Reads what is new, analyses, renders and publishes. Nobody else builds the site until the store is let go.
 ///
 /// # Errors
 /// If the store, the theme or the output folder cannot be used. Logs that cannot be read are not errors:
 /// they are on the data-quality page.
-pub fn build(plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Built> {
-    build_with(&mut Store::open(plan.root)?, plan, progress)
-}
-
-/// As [`build`], with the store at hand: nobody else builds the site until it is let go.
-pub fn build_with(store: &mut Store, plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Built> {
+pub fn build(store: &mut Store, plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Built> {
     let (theme, read) = parallel::join(Theme::embedded, || read(plan, store, progress));
     let (theme, read) = (theme.context("loading the theme")?, read?);
     let troubles = troubles(&read.sources);
@@ -141,6 +136,7 @@ fn read(plan: &Plan, store: &mut Store, progress: &(dyn Fn(Progress) + Sync)) ->
         in_flight: &in_flight,
         retention,
         limits,
+        known: &store.known()?,
         max_line_bytes: plan.store.max_line_bytes,
         now_ms: plan.moment_ms,
         threads: parallel::threads(),

@@ -9,6 +9,7 @@ pub mod manifest;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -92,9 +93,7 @@ pub fn publish(site: &Site, output: &Path, stamp: &Stamp) -> Result<Published> {
     let paths = dirty.iter().map(|(path, _)| *path).chain(gone.iter().map(String::as_str));
     let journal: String = paths.flat_map(|path| [path, "\n"]).collect();
     write(output, JOURNAL, journal.as_bytes())?;
-    for (path, bytes) in &dirty {
-        write(output, path, bytes)?;
-    }
+    parallel::map(&dirty, |(path, bytes)| write(output, path, bytes)).into_iter().collect::<Result<()>>()?;
     write(output, SNAPSHOT_SCRIPT, script.as_bytes())?;
     write(output, MANIFEST, &serde_json::to_vec_pretty(&manifest)?)?;
     for path in &gone {
@@ -209,7 +208,7 @@ fn journal(output: &Path) -> Result<BTreeSet<String>> {
     match fs::read_to_string(&path) {
         // A path that leads out of the folder is not one that a builder wrote there.
         Ok(text) => Ok(text.lines().filter(|path| is_plain(path)).map(str::to_owned).collect()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(BTreeSet::new()),
         Err(error) => Err(error).with_context(|| format!("reading `{}`", path.display())),
     }
 }
@@ -226,9 +225,14 @@ fn is_foreign(path: &Path, bytes: &[u8]) -> bool {
 fn write(output: &Path, path: &str, bytes: &[u8]) -> Result<()> {
     let (target, unfinished) = (output.join(path), output.join(unfinished(path)));
     let folder = target.parent().expect("a path below the output folder has a parent");
-    let put = || -> std::io::Result<()> {
-        fs::create_dir_all(folder)?;
-        fs::write(&unfinished, bytes)?;
+    let put = || -> io::Result<()> {
+        match fs::write(&unfinished, bytes) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                fs::create_dir_all(folder)?;
+                fs::write(&unfinished, bytes)?;
+            }
+            written => written?,
+        }
         fs::rename(&unfinished, &target)
     };
     put().with_context(|| format!("writing `{}`", target.display()))
@@ -244,7 +248,7 @@ fn unfinished(path: &str) -> String {
 fn remove(output: &Path, path: &str) -> Result<()> {
     let target = output.join(path);
     match fs::remove_file(&target) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(error).with_context(|| format!("removing `{}`", target.display()))
         }
         _ => Ok(()),

@@ -19,6 +19,7 @@ pub fn register(tera: &mut Tera) {
     tera.register_filter("plain_time", plain_time);
     tera.register_filter("rate", |value: &Value, _: Kwargs, _: &State| number(value, format::rate));
     tera.register_filter("sort_key", sort_key);
+    tera.register_filter("status_class", status_class);
     tera.register_filter("time", time);
 }
 
@@ -55,6 +56,12 @@ fn plain_time(value: &Value, _: Kwargs, _: &State) -> TeraResult<Value> {
 /// A number for a table to sort by; what is missing is empty, and sorts last.
 fn sort_key(value: &Value, _: Kwargs, _: &State) -> TeraResult<Value> {
     if value.is_none() { Ok(Value::from("")) } else { Ok(value.clone()) }
+}
+
+/// A status as the end of a style class: `no-data`.
+fn status_class(value: &Value, _: Kwargs, _: &State) -> TeraResult<Value> {
+    let word = value.as_str().ok_or_else(|| wrong("a status", value))?;
+    Ok(Value::from(word.to_lowercase().replace(' ', "-")))
 }
 
 /// JSON for a `<script type="application/json">` block.

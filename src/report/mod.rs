@@ -8,10 +8,13 @@ pub mod site;
 pub mod format;
 pub mod filters;
 pub mod charts;
+pub mod spark;
+pub mod policy;
 pub mod pages;
 pub mod dataset;
 pub mod datasets;
 pub mod summary;
+pub mod reach;
 pub mod export;
 
 use std::collections::BTreeMap;
@@ -22,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tera::{Context, Error, Kwargs, State, Tera, TeraResult, Value};
 
+use crate::analysis::health::Status;
 use crate::analysis::snapshot::Snapshot;
 use crate::model::parallel;
 use crate::report::site::Site;
@@ -56,6 +60,17 @@ impl Default for SiteSettings {
 }
 
 impl SiteSettings {
+    /// The absolute address of the site's folder, with a slash at its end; `None` where `base_url` does not say.
+    pub fn home(&self) -> Option<String> {
+        self.address().map(|address| format!("{address}/"))
+    }
+
+    /// The same without the slash.
+    fn address(&self) -> Option<&str> {
+        let url = self.base_url.as_deref()?;
+        Some(url.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/'))
+    }
+
     /// The path of the site on its host, with a slash at both ends; `/` where `base_url` does not say.
     fn base_path(&self) -> String {
         let url = self.base_url.as_deref().unwrap_or_default();
@@ -99,6 +114,11 @@ impl Theme {
         Ok(Theme { tera, assets })
     }
 
+    /// What pages link, by path in the site.
+    pub fn assets(&self) -> impl Iterator<Item = (&str, &'static [u8])> {
+        self.assets.iter().map(|(path, bytes)| (path.as_str(), *bytes))
+    }
+
     /// Changes with every template and asset.
     pub fn fingerprint(&self) -> String {
         let mut hasher = Sha256::new();
@@ -109,6 +129,14 @@ impl Theme {
         // An asset's path carries its hash.
         self.assets.iter().for_each(|(path, _)| hasher.update(path));
         format!("{:x}", hasher.finalize())
+    }
+
+    /// A page besides those of [`render`]: for rooms that have something of their own to show.
+    ///
+    /// # Errors
+    /// If the template fails, with its name and the place in it.
+    pub fn page_of(&self, template: &str, place: &Place, view: Context) -> Result<String> {
+        self.page(template, &frame(place.settings, place.root, place.section), view)
     }
 
     fn page(&self, template: &str, frame: &Frame, view: Context) -> Result<String> {
@@ -152,6 +180,16 @@ fn hashed_path(name: &str, bytes: &[u8]) -> String {
     format!("assets/{stem}.{}.{extension}", &hash[..8])
 }
 
+/// Where a page is.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Leads from the page to the site's folder: `./` or `../`.
+    pub root: &'a str,
+    /// Which entry of the navigation is the page's.
+    pub section: &'a str,
+    pub settings: &'a SiteSettings,
+}
+
 /// What every page is told.
 #[derive(Clone, Copy, Debug, Serialize)]
 struct Frame<'a> {
@@ -159,10 +197,34 @@ struct Frame<'a> {
     root: &'a str,
     /// Which entry of the navigation is the page's.
     section: &'a str,
+    /// What the page's icon shows.
+    status: Status,
+    /// How many wrappers of the page have a score and are not Healthy: what its title begins with.
+    troubled: usize,
     site_title: &'a str,
+    /// Where the site is, without a slash at its end; absent where that is not known.
+    site_address: Option<&'a str>,
     currency: &'a str,
     refresh_seconds: u32,
     version: &'a str,
+    /// See [`policy`].
+    policy: &'a str,
+}
+
+/// For a page that is not about one moment.
+fn frame<'a>(settings: &'a SiteSettings, root: &'a str, section: &'a str) -> Frame<'a> {
+    Frame {
+        root,
+        section,
+        status: Status::NoData,
+        troubled: 0,
+        site_title: &settings.title,
+        site_address: settings.address(),
+        currency: &settings.currency,
+        refresh_seconds: settings.refresh_seconds,
+        version: env!("CARGO_PKG_VERSION"),
+        policy: policy::in_page(),
+    }
 }
 
 /// The whole site: pages, assets, and the mark that says whether a daemon answers.
@@ -171,12 +233,9 @@ struct Frame<'a> {
 /// If a template fails, with the template's name and the place in it.
 pub fn render(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Result<Site> {
     let frame = |root, section| Frame {
-        root,
-        section,
-        site_title: &settings.title,
-        currency: &settings.currency,
-        refresh_seconds: settings.refresh_seconds,
-        version: env!("CARGO_PKG_VERSION"),
+        status: snapshot.system.status,
+        troubled: snapshot.system.unhealthy_wrappers,
+        ..frame(settings, root, section)
     };
     let mut site = Site::default();
     let overview = pages::overview::view(snapshot)?;
@@ -197,19 +256,27 @@ pub fn render(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Re
     // Shown at any depth, where no relative link holds.
     let base_path = settings.base_path();
     site.add("404.html", theme.page("404.html", &frame(&base_path, ""), Context::new())?)?;
+    // Read by the browser itself: how the site is installed, and what of it opens without a network.
+    site.add("site.webmanifest", theme.page("site.webmanifest", &frame("./", ""), Context::new())?)?;
+    let mut context = Context::new();
+    context.insert("assets", &theme.assets.iter().map(|(path, _)| path).collect::<Vec<_>>());
+    site.add("sw.js", theme.page("sw.js", &frame("./", ""), context)?)?;
     // The daemon answers this path with `true`; see `live.js`.
     site.add("live.json", "{\"live\":false}\n")?;
     for (path, bytes) in &theme.assets {
         site.add(path.as_str(), *bytes)?;
     }
+    reach::add(&mut site, snapshot, settings)?;
     Ok(site)
 }
 
 /// A wrapper's own page; `None` where it stands as it is.
 fn wrapper_page(snapshot: &Snapshot, at: usize, theme: &Theme, frame: &Frame) -> Result<Option<String>> {
     let Some(detail) = &snapshot.wrappers[at].detail else { return Ok(None) };
+    let status = snapshot.wrappers[at].summary.health.status;
+    let frame = Frame { status, troubled: usize::from(status < Status::Healthy), ..*frame };
     let view = pages::wrapper::view(snapshot, at, detail, frame.currency)?;
-    theme.page("wrapper.html", frame, view).map(Some)
+    theme.page("wrapper.html", &frame, view).map(Some)
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use tokio::time::{Sleep, sleep, timeout};
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
+use crate::serve::client::Client;
 use crate::serve::gate::Gate;
 use crate::serve::status::Status;
 
@@ -121,8 +122,8 @@ pub async fn accept(server: Server, mut stop: watch::Receiver<bool>) {
             next = next => next,
             () = stopped(&mut stop) => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::debug!("accepting a connection: {error}");
                 sleep(ACCEPT_PAUSE).await;
@@ -132,9 +133,11 @@ pub async fn accept(server: Server, mut stop: watch::Receiver<bool>) {
         // Frames and answers are written whole: waiting to fill a packet would only delay them.
         let _ = stream.set_nodelay(true);
         let (answers, gate) = (TowerToHyperService::new(warp::service(routes.clone())), Arc::clone(&gate));
-        let status = Arc::clone(&status);
-        let service = service_fn(move |request| {
-            let answer = gate.refusal(&request).ok_or_else(|| answers.call(request));
+        let (status, peer) = (Arc::clone(&status), Client { address: peer.ip(), https: false });
+        let service = service_fn(move |mut request| {
+            let refusal = gate.refusal(&mut request, peer);
+            let around = gate.around(&request);
+            let answer = refusal.ok_or_else(|| answers.call(request));
             let status = Arc::clone(&status);
             async move {
                 let answer = match answer {
@@ -142,7 +145,7 @@ pub async fn accept(server: Server, mut stop: watch::Receiver<bool>) {
                     Err(answer) => answer.await?,
                 };
                 status.answered(answer.status());
-                Ok::<_, Infallible>(answer)
+                Ok::<_, Infallible>(around.dress(answer))
             }
         });
         let stream = TokioIo::new(Impatient { stream, stalled: None });

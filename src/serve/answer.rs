@@ -19,14 +19,15 @@ pub const TEXT: &str = "text/plain; charset=utf-8";
 /// No request needs a body at all.
 const MAX_BODY_BYTES: u64 = 64 << 10;
 
-/// Every response carries these. Plotly writes styles into the page, hence `unsafe-inline` for styles alone.
+/// Every response carries these. Pages state a stricter policy themselves (`report/policy.rs`); styles may be
+/// in a page for those that were made to stand alone.
 const SECURITY: [(&str, &str); 3] = [
     ("x-content-type-options", "nosniff"),
     ("referrer-policy", "same-origin"),
     (
         "content-security-policy",
         "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
-         img-src 'self' data: blob:; connect-src 'self' ws: wss:; frame-ancestors 'self'; \
+         font-src 'self' data:; img-src 'self' data: blob:; connect-src 'self' ws: wss:; frame-ancestors 'self'; \
          base-uri 'self'; form-action 'self'",
     ),
 ];
@@ -43,15 +44,7 @@ pub struct Request {
 impl Request {
     /// The first value of a parameter in the query.
     pub fn parameter(&self, name: &str) -> Option<String> {
-        let pairs = self.query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        let decoded = |text: &str| {
-            let text = text.replace('+', " ");
-            percent_decode_str(&text).decode_utf8_lossy().into_owned()
-        };
-        pairs
-            .map(|(key, value)| (decoded(key), decoded(value)))
-            .find(|pair| pair.0 == name)
-            .map(|pair| pair.1)
+        form_value(&self.query, name)
     }
 
     /// Whether this is a request that can be answered.
@@ -80,8 +73,24 @@ impl Request {
 
     /// An error answer, dated as all answers are.
     pub fn error(&self, status: StatusCode, code: &'static str, message: impl Into<String>) -> ApiError {
-        ApiError { status, code, message: message.into(), timestamp: rfc3339(self.current.facts.moment_ms) }
+        ApiError {
+            status,
+            code,
+            message: message.into(),
+            timestamp: rfc3339(self.current.facts.moment_ms),
+            header: None,
+        }
     }
+}
+
+/// The first value of a name in a query or a form, decoded.
+pub fn form_value(text: &str, name: &str) -> Option<String> {
+    let pairs = text.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let decoded = |text: &str| {
+        let text = text.replace('+', " ");
+        percent_decode_str(&text).decode_utf8_lossy().into_owned()
+    };
+    pairs.map(|(key, value)| (decoded(key), value)).find(|pair| pair.0 == name).map(|pair| decoded(pair.1))
 }
 
 /// An error of the API: `{"success": false, "error": {"code", "message"}, "timestamp"}`.
@@ -91,9 +100,16 @@ pub struct ApiError {
     pub code: &'static str,
     pub message: String,
     timestamp: String,
+    /// A header that comes with it.
+    header: Option<Box<(HeaderName, HeaderValue)>>,
 }
 
 impl ApiError {
+    /// The same with a header.
+    pub fn with(self, name: HeaderName, value: HeaderValue) -> ApiError {
+        ApiError { header: Some(Box::new((name, value))), ..self }
+    }
+
     /// For those who did not ask the API.
     pub fn as_text(&self) -> Response {
         self.response(TEXT, format!("{}\n", self.message))
@@ -101,6 +117,9 @@ impl ApiError {
 
     fn response(&self, content_type: &'static str, body: String) -> Response {
         let mut response = plain(self.status, content_type, body);
+        if let Some(header) = &self.header {
+            response.headers_mut().insert(&header.0, header.1.clone());
+        }
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         }

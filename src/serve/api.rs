@@ -6,14 +6,16 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use chrono::Utc;
 use futures_util::stream;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use warp::filters::path::FullPath;
-use warp::http::StatusCode;
 use warp::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue};
+use warp::http::{Method, StatusCode};
 use warp::reply::{Reply, Response};
 
+use crate::access::sessions::Session;
 use crate::analysis::facts::{Facts, WrapperFacts};
 use crate::analysis::window::MAX_HOURS;
 use crate::model::notes::shorten;
@@ -24,9 +26,10 @@ use crate::report::datasets::{
     ACTIVITY, DEFAULT_HOURS, envelope, metrics_envelope, system_health, wrappers_health,
 };
 use crate::report::export::{Export, Format};
-use crate::serve::answer::{ApiError, JSON, Request};
+use crate::serve::answer::{ApiError, JSON, Request, plain};
 use crate::serve::conditions::{Verdict, Version};
 use crate::serve::files::{Files, prepare};
+use crate::serve::keeper::Keeper;
 use crate::serve::metrics;
 use crate::serve::openapi;
 use crate::serve::prepared::Prepared;
@@ -209,6 +212,9 @@ pub async fn get(shared: Shared, full: FullPath, request: Request) -> Response {
 }
 
 async fn answer(shared: &Shared, path: &str, request: &Request) -> Answered {
+    if path == "/api/sessions" {
+        return sessions(&shared.keeper, request);
+    }
     request.check()?;
     if path == "/metrics" {
         return metrics::get(shared, request).await;
@@ -281,7 +287,7 @@ fn export(asked: &Asked, request: &Request) -> Response {
         let wrapper = asked.wrapper(facts).map(|wrapper| wrapper.id.name.clone());
         let export = Export { format: asked.format, hours: asked.hours(), wrapper };
         let name = export.file_name();
-        if request.method == warp::http::Method::GET {
+        if request.method == Method::GET {
             let pieces = export.pieces(Arc::clone(facts));
             response = warp::reply::stream(stream::iter(pieces.map(Ok::<_, Infallible>))).into_response();
         }
@@ -308,6 +314,23 @@ async fn published(path: &str, request: &Request) -> Answered {
         request.error(StatusCode::NOT_FOUND, "not_found", "there is no such path in the API")
     })?;
     Ok(file.respond(request, StatusCode::OK).await)
+}
+
+/// Who is signed in; with `DELETE`, ends the sessions of `user`. The gate lets nobody here but admins.
+fn sessions(keeper: &Keeper, request: &Request) -> Answered {
+    let now = rfc3339(Utc::now().timestamp_millis());
+    let data = if request.method == Method::DELETE {
+        let Some(user) = request.parameter("user") else {
+            return Err(invalid(request, "`user` must name whose sessions end".to_owned()));
+        };
+        json!({"ended": keeper.sign_out_all_of(&user)})
+    } else {
+        request.check()?;
+        let session = |session: Session| json!({"user": session.user, "opened": rfc3339(session.opened_ms)});
+        keeper.sessions().into_iter().map(session).collect()
+    };
+    let body = json!({"success": true, "data": data, "timestamp": now});
+    Ok(plain(StatusCode::OK, JSON, body.to_string()))
 }
 
 /// Of a question to this snapshot.

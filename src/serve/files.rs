@@ -10,7 +10,10 @@ use warp::http::header::{HeaderValue, LOCATION};
 use warp::reply::Response;
 
 use crate::serve::answer::{Request, TEXT, plain};
+use crate::serve::kept;
 use crate::serve::prepared::{Keep, Prepared};
+
+pub const HTML: &str = "text/html; charset=utf-8";
 
 /// Files by path.
 pub type Files = BTreeMap<String, Arc<Prepared>>;
@@ -34,9 +37,10 @@ pub async fn get(full: FullPath, tail: Tail, request: Request) -> Response {
     match find(files, tail, full.ends_with('/')) {
         Found::File(file) => file.respond(request, StatusCode::OK).await,
         Found::Folder => folder(full),
-        Found::Nothing => match files.get("404.html") {
-            Some(page) => page.respond(request, StatusCode::NOT_FOUND).await,
-            None => plain(StatusCode::NOT_FOUND, TEXT, "there is no such page\n"),
+        Found::Nothing => match (kept::get(full, tail, request).await, files.get("404.html")) {
+            (Some(response), _) => response,
+            (None, Some(page)) => page.respond(request, StatusCode::NOT_FOUND).await,
+            (None, None) => plain(StatusCode::NOT_FOUND, TEXT, "there is no such page\n"),
         },
     }
 }
@@ -54,7 +58,8 @@ fn find<'a>(files: &'a Files, tail: &str, slash: bool) -> Found<'a> {
     }
 }
 
-fn folder(full: &str) -> Response {
+/// The same path with a slash at its end.
+pub fn folder(full: &str) -> Response {
     let name = full.rsplit('/').next().unwrap_or_default();
     let mut response = plain(StatusCode::PERMANENT_REDIRECT, TEXT, "");
     if let Ok(location) = HeaderValue::from_str(&format!("./{name}/")) {
@@ -87,7 +92,7 @@ const TYPES: [(&str, &str); 26] = [
     ("css", "text/css; charset=utf-8"),
     ("csv", "text/csv; charset=utf-8"),
     ("gif", "image/gif"),
-    ("html", "text/html; charset=utf-8"),
+    ("html", HTML),
     ("ico", "image/x-icon"),
     ("jpeg", "image/jpeg"),
     ("jpg", "image/jpeg"),

@@ -1,59 +1,147 @@
-//! Who is let in before any route is asked.
+//! Who is let in before any route is asked, in this order: requests for another host, those of other sites' pages
+//! that would change something, clients that ask too often, and whoever may not do what they ask for.
 //!
 //! A page of any site can have its own name lead to this machine, and would then, for the browser, be of the same
 //! origin as the daemon (DNS rebinding). So the daemon answers only to names that nobody else can own.
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
 use tokio::sync::watch;
-use warp::http::StatusCode;
-use warp::http::header::HOST;
+use warp::http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION,
+    CACHE_CONTROL, HOST, HeaderValue, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
+};
 use warp::http::uri::Authority;
+use warp::http::{Method, StatusCode};
 use warp::reply::{Reply, Response};
 
+use crate::access::Role;
 use crate::model::notes::shorten;
 use crate::serve::ServeSettings;
-use crate::serve::answer::{Request, secured};
+use crate::serve::answer::{ApiError, Request, secured};
+use crate::serve::client::{Client, Network, is_cross_site, listed_origin};
+use crate::serve::keeper::{Credential, Keeper, Pass};
+use crate::serve::limits::Limits;
+use crate::serve::sign_in::{self, Asked, SIGN_IN, SIGN_OUT, STYLE};
 use crate::serve::state::Current;
 
 /// Longest part of a name that is said back.
 const SHOWN_LETTERS: usize = 80;
+/// What a client may ask for, where the settings do not say.
+const REQUESTS_PER_SECOND: u32 = 50;
 
 /// What decides.
 #[derive(Debug)]
 pub struct Gate {
     /// Names besides addresses and `localhost`; `None` lets any in.
     hosts: Option<Vec<String>>,
-    /// Where the API begins.
-    api: String,
+    base_path: String,
+    /// Whether anyone may look.
+    public: bool,
+    trusted: Vec<Network>,
+    cors: Vec<String>,
+    limits: Option<Limits>,
+    /// Whether clients on this machine are limited, too.
+    limits_own: bool,
+    keeper: Arc<Keeper>,
     current: watch::Receiver<Arc<Current>>,
+}
+
+/// What someone has to be to ask for something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Need {
+    Nothing,
+    Role(Role),
 }
 
 impl Gate {
     /// As the settings say.
-    pub fn new(settings: &ServeSettings, current: watch::Receiver<Arc<Current>>) -> Gate {
-        let hosts = (!settings.public).then(|| settings.hosts.clone());
-        Gate { hosts, api: format!("{}/api/", settings.base_path), current }
+    pub fn new(
+        settings: &ServeSettings,
+        keeper: Arc<Keeper>,
+        current: watch::Receiver<Arc<Current>>,
+    ) -> Gate {
+        let rate = settings.requests_per_second;
+        Gate {
+            hosts: (!settings.public).then(|| settings.hosts.clone()),
+            base_path: settings.base_path.clone(),
+            public: settings.public,
+            trusted: settings.trusted_proxies.clone(),
+            cors: settings.cors.clone(),
+            limits: (rate != Some(0)).then(|| Limits::new(rate.unwrap_or(REQUESTS_PER_SECOND))),
+            limits_own: rate.is_some(),
+            keeper,
+            current,
+        }
     }
 
-    /// The answer to a request that is not let in: 400 where it asks for no path (`CONNECT`), 421 where it
-    /// asks another host.
-    pub fn refusal(&self, asked: &hyper::Request<Incoming>) -> Option<Response> {
-        let uri = asked.uri();
-        let request = || Request {
-            method: asked.method().clone(),
-            headers: asked.headers().clone(),
+    /// Lets a request in, with the [`Client`] and the [`Pass`] that it turned out to come with; or gives the
+    /// answer to one that is not let in.
+    pub fn refusal(&self, request: &mut hyper::Request<Incoming>, peer: Client) -> Option<Response> {
+        let client = Client::of(peer, request.headers(), &self.trusted);
+        request.extensions_mut().insert(client);
+        if let Some(error) = self.misdirected(request).or_else(|| self.too_many(request, client)) {
+            return Some(self.answer(request, error));
+        }
+        if self.is_preflight(request) {
+            return Some(preflight());
+        }
+        if is_cross_site(request.method(), request.headers(), &self.cors) {
+            let message = "a page of another site may not do this; list its origin in `cors` of `[serve]`";
+            let error = self.asked(request).error(StatusCode::FORBIDDEN, "cross_site", message);
+            return Some(self.answer(request, error));
+        }
+        let pass = match self.identify(request, client) {
+            Ok(pass) => pass,
+            Err(error) => return Some(self.answer(request, error)),
+        };
+        let role = pass.as_ref().map(|pass| pass.identity.role);
+        if let Some(pass) = pass {
+            request.extensions_mut().insert(pass);
+        }
+        match self.need(request) {
+            Need::Role(need) if !self.may(role, need) => Some(self.turned_away(request, role, need)),
+            _ => None,
+        }
+    }
+
+    /// What the answer to a request carries because of where that came from.
+    pub fn around(&self, request: &hyper::Request<Incoming>) -> Around {
+        let origin = listed_origin(request.headers(), &self.cors).and_then(|origin| origin.parse().ok());
+        Around { origin, private: self.keeper.asks() && !self.public, listed: !self.cors.is_empty() }
+    }
+
+    /// The path below the base path, with its slash.
+    fn path<'a>(&self, request: &'a hyper::Request<Incoming>) -> &'a str {
+        request.uri().path().strip_prefix(&self.base_path).unwrap_or_default()
+    }
+
+    fn asked(&self, request: &hyper::Request<Incoming>) -> Request {
+        Request {
+            method: request.method().clone(),
+            headers: request.headers().clone(),
             query: String::new(),
             current: Arc::clone(&self.current.borrow()),
-        };
+        }
+    }
+
+    fn answer(&self, request: &hyper::Request<Incoming>, error: ApiError) -> Response {
+        let of_api = self.path(request).starts_with("/api/");
+        secured(if of_api { error.into_response() } else { error.as_text() })
+    }
+
+    /// 400 where a request asks for no path (`CONNECT`), 421 where it asks another host.
+    fn misdirected(&self, request: &hyper::Request<Incoming>) -> Option<ApiError> {
+        let uri = request.uri();
         if uri.path_and_query().is_none() {
             let message = "a request must ask for a path that begins with `/`";
-            let error = request().error(StatusCode::BAD_REQUEST, "bad_request", message);
-            return Some(secured(error.as_text()));
+            return Some(self.asked(request).error(StatusCode::BAD_REQUEST, "bad_request", message));
         }
-        let named = asked.headers().get_all(HOST).into_iter().map(|host| host.to_str().unwrap_or("?"));
+        let named = request.headers().get_all(HOST).into_iter().map(|host| host.to_str().unwrap_or("?"));
         let stranger = uri.authority().map(Authority::as_str).into_iter().chain(named);
         let stranger = stranger.into_iter().find(|host| !self.answers_to(host))?;
         let message = format!(
@@ -61,9 +149,7 @@ impl Gate {
              `[serve]`",
             shorten(stranger, SHOWN_LETTERS)
         );
-        let error = request().error(StatusCode::MISDIRECTED_REQUEST, "misdirected_request", message);
-        let of_api = uri.path().starts_with(&self.api);
-        Some(secured(if of_api { error.into_response() } else { error.as_text() }))
+        Some(self.asked(request).error(StatusCode::MISDIRECTED_REQUEST, "misdirected_request", message))
     }
 
     fn answers_to(&self, host: &str) -> bool {
@@ -73,5 +159,143 @@ impl Gate {
         let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
         let known = || hosts.iter().map(String::as_str).chain(["localhost"]);
         address.is_ok() || known().any(|known| known.eq_ignore_ascii_case(name))
+    }
+
+    /// 429.
+    fn too_many(&self, request: &hyper::Request<Incoming>, client: Client) -> Option<ApiError> {
+        let limits = self.limits.as_ref().filter(|_| self.limits_own || !client.address.is_loopback())?;
+        let wait = limits.take(client.address, Instant::now()).err()?;
+        Some(self.later(request, wait))
+    }
+
+    fn later(&self, request: &hyper::Request<Incoming>, wait: Duration) -> ApiError {
+        let message = "too many requests; wait as long as `Retry-After` says";
+        let error = self.asked(request).error(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message);
+        error.with(RETRY_AFTER, (wait.as_secs() + 1).into())
+    }
+
+    /// Whether a browser asks if a page of a listed site may ask something.
+    fn is_preflight(&self, request: &hyper::Request<Incoming>) -> bool {
+        *request.method() == Method::OPTIONS
+            && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+            && listed_origin(request.headers(), &self.cors).is_some()
+    }
+
+    /// Who asks; nobody in particular, where they show nothing.
+    fn identify(&self, request: &hyper::Request<Incoming>, client: Client) -> Result<Option<Pass>, ApiError> {
+        if !self.keeper.asks() {
+            return Ok(None);
+        }
+        let Some(shown) = request.headers().get(AUTHORIZATION) else {
+            let cookie = sign_in::cookie(request.headers());
+            return Ok(cookie.and_then(|secret| self.keeper.pass(Credential::Session(secret))));
+        };
+        if let Some(wait) = self.keeper.wait(client.address) {
+            return Err(self.later(request, wait));
+        }
+        let (scheme, token) = shown.to_str().ok().and_then(|shown| shown.split_once(' ')).unwrap_or_default();
+        let bearer =
+            scheme.eq_ignore_ascii_case("bearer").then(|| Credential::Token(token.trim().to_owned()));
+        let pass = bearer.and_then(|bearer| self.keeper.pass(bearer));
+        if pass.is_none() {
+            self.keeper.failed(client.address);
+            return Err(self.unknown(request, "this token is not known, or no token at all"));
+        }
+        Ok(pass)
+    }
+
+    /// 401.
+    fn unknown(&self, request: &hyper::Request<Incoming>, message: &str) -> ApiError {
+        let error = self.asked(request).error(StatusCode::UNAUTHORIZED, "unauthorized", message);
+        error.with(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"dash\""))
+    }
+
+    fn need(&self, request: &hyper::Request<Incoming>) -> Need {
+        let path = self.path(request);
+        let open = [SIGN_IN, SIGN_OUT, STYLE].iter().any(|page| path.strip_prefix('/') == Some(page));
+        // What is not below the base path is nothing, and the base path alone only leads to its slash.
+        if open || path.is_empty() {
+            return Need::Nothing;
+        }
+        let api = path.strip_prefix("/api/v1/").or_else(|| path.strip_prefix("/api/"));
+        match api {
+            Some("sessions") => Need::Role(Role::Admin),
+            Some("operations") if *request.method() == Method::POST => Need::Role(Role::Operator),
+            _ => Need::Role(Role::Viewer),
+        }
+    }
+
+    /// Without users and tokens, who can reach the daemon may do everything: they are on the same machine, or
+    /// the daemon is public, which is to say that they may look.
+    fn may(&self, role: Option<Role>, need: Role) -> bool {
+        let anyone = match (self.public, self.keeper.asks()) {
+            (true, _) => Some(Role::Viewer),
+            (false, false) => Some(Role::Admin),
+            (false, true) => None,
+        };
+        role.max(anyone).is_some_and(|role| role >= need)
+    }
+
+    /// 401 with the form for who would show it, 403 for someone who is known.
+    fn turned_away(&self, request: &hyper::Request<Incoming>, role: Option<Role>, need: Role) -> Response {
+        let path = self.path(request);
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        if role.is_none() && reads && !path.starts_with("/api/") && sign_in::takes_page(request.headers()) {
+            let to = request.uri().path_and_query().map_or("", |whole| whole.as_str());
+            let to = to.strip_prefix(&self.base_path).unwrap_or_default().trim_start_matches('/');
+            let depth = path.matches('/').count().saturating_sub(1);
+            return secured(sign_in::form(StatusCode::UNAUTHORIZED, &Asked { to, depth, problem: None }));
+        }
+        let error = match role {
+            None => self.unknown(request, "sign in, or send a token as `Authorization: Bearer …`"),
+            Some(role) => {
+                let message = format!("this takes the role `{}`; yours is `{}`", need.word(), role.word());
+                self.asked(request).error(StatusCode::FORBIDDEN, "forbidden", message)
+            }
+        };
+        self.answer(request, error)
+    }
+}
+
+fn preflight() -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, POST"));
+    let allowed = "authorization, content-type, content-encoding, if-none-match";
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(allowed));
+    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    response
+}
+
+/// See [`Gate::around`].
+#[derive(Clone, Debug)]
+pub struct Around {
+    /// That of a page which the settings list.
+    origin: Option<HeaderValue>,
+    /// Whether answers are for their client alone.
+    private: bool,
+    /// Whether the settings list any origin.
+    listed: bool,
+}
+
+impl Around {
+    /// The answer with its headers.
+    pub fn dress(self, mut response: Response) -> Response {
+        let headers = response.headers_mut();
+        if let Some(origin) = self.origin {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("etag, retry-after"));
+        }
+        if self.listed {
+            headers.append(VARY, HeaderValue::from_static("origin"));
+        }
+        if self.private {
+            let kept = headers.get(CACHE_CONTROL).and_then(|value| value.to_str().ok()).unwrap_or("no-cache");
+            let kept = format!("private, {}", kept.trim_start_matches("public, "));
+            if let Ok(kept) = HeaderValue::from_str(&kept) {
+                headers.insert(CACHE_CONTROL, kept);
+            }
+        }
+        response
     }
 }

@@ -22,14 +22,14 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use warp::http::StatusCode;
-use warp::http::header::{
-    CONNECTION, HOST, HeaderMap, HeaderValue, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE,
-};
+use warp::http::header::{CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
 use warp::reply::Response;
 
 use crate::serve::accept::stopped;
 use crate::serve::answer::{Request, TEXT, plain};
+use crate::serve::client::{listed_origin, same_origin};
 use crate::serve::hub::News;
+use crate::serve::keeper::{Keeper, Pass};
 use crate::serve::routes::Shared;
 use crate::serve::state::Current;
 
@@ -49,6 +49,8 @@ struct Seat {
     notice: watch::Receiver<Option<String>>,
     /// Becomes true when the daemon stops.
     stop: watch::Receiver<bool>,
+    /// What it was let in by, and who knows whether that still holds.
+    pass: Option<(Arc<Keeper>, Pass)>,
     /// Counts the client for as long as it is there.
     permit: OwnedSemaphorePermit,
 }
@@ -78,8 +80,9 @@ struct Client {
 /// Takes a client in, if it comes from this site's own pages or from no page at all, and there is room.
 ///
 /// warp has checked the handshake; its own sockets would each keep 128 KB to read into.
-pub fn open(upgrade: OnUpgrade, request: &Request, shared: &Shared) -> Response {
-    if !same_origin(&request.headers) {
+pub fn open(upgrade: OnUpgrade, request: &Request, pass: Option<Pass>, shared: &Shared) -> Response {
+    let listed = || listed_origin(&request.headers, &shared.cors).is_some();
+    if !same_origin(&request.headers) && !listed() {
         return plain(StatusCode::FORBIDDEN, TEXT, "live updates are only for pages of this site\n");
     }
     let Ok(permit) = Arc::clone(&shared.seats).try_acquire_owned() else {
@@ -87,7 +90,8 @@ pub fn open(upgrade: OnUpgrade, request: &Request, shared: &Shared) -> Response 
     };
     let (current, stop, notice) =
         (shared.current.clone(), shared.stop.clone(), shared.status.notice.subscribe());
-    let seat = Seat { current, notice, stop, permit };
+    let pass = pass.map(|pass| (Arc::clone(&shared.keeper), pass));
+    let seat = Seat { current, notice, stop, pass, permit };
     tokio::spawn(async move {
         if let Ok(upgraded) = upgrade.await {
             let (stream, config) = (TokioIo::new(upgraded), Some(socket_config()));
@@ -121,17 +125,10 @@ pub fn upgrade_required() -> Response {
     response
 }
 
-/// Browsers name the page's origin, and no page can change that: one of another site is turned away.
-fn same_origin(headers: &HeaderMap) -> bool {
-    let Some(origin) = headers.get(ORIGIN) else { return true };
-    let host = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
-    let own = headers.get(HOST).and_then(|host| host.to_str().ok());
-    matches!((host, own), (Some(host), Some(own)) if host.eq_ignore_ascii_case(own))
-}
-
 /// Talks with a client until it leaves, falls silent, does not read, or the daemon stops.
 async fn talk(socket: Socket, seat: Seat) {
-    let Seat { mut current, mut notice, mut stop, permit } = seat;
+    let Seat { mut current, mut notice, mut stop, pass, permit } = seat;
+    let welcome = || pass.as_ref().is_none_or(|(keeper, pass)| keeper.holds(pass));
     let told = Arc::clone(&current.borrow_and_update());
     let mut client = Client { socket, subscriptions: BTreeSet::new(), told, spared: false };
     let mut ping = interval_at(Instant::now() + PING, PING);
@@ -153,14 +150,18 @@ async fn talk(socket: Socket, seat: Seat) {
                 }
             }
             changed = current.changed() => {
-                if changed.is_ok() { client.tell(&mut current).await } else { Err(Gone) }
+                if !welcome() {
+                    client.close(CloseCode::Policy, "signed out").await
+                } else if changed.is_ok() { client.tell(&mut current).await } else { Err(Gone) }
             }
             changed = notice.changed() => {
                 if changed.is_ok() { client.notice(&mut notice).await } else { Err(Gone) }
             }
             () = stopped(&mut stop) => client.close(CloseCode::Away, "the server stops").await,
             _ = ping.tick() => {
-                if heard.elapsed() < SILENCE { client.send(Message::Ping(Bytes::new())).await } else { Err(Gone) }
+                if !welcome() {
+                    client.close(CloseCode::Policy, "signed out").await
+                } else if heard.elapsed() < SILENCE { client.send(Message::Ping(Bytes::new())).await } else { Err(Gone) }
             }
         };
     }

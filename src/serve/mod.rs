@@ -2,7 +2,8 @@
 //!
 //! It reads nothing but the output folder. `watch.rs` loads each snapshot that lands there, `state.rs` holds it
 //! in memory, `routes.rs` is every URL on one screen, `hub.rs` makes the frames of the live updates and
-//! `live.rs` talks with one client. `gate.rs` turns away what is not for this daemon at all.
+//! `live.rs` talks with one client. `gate.rs` turns away what is not for this daemon, and whom `keeper.rs` does not
+//! know.
 //!
 //! To add an answer: a function in `report/datasets.rs` and a row of the table in `api.rs`, from which routes and
 //! the OpenAPI document follow.
@@ -11,22 +12,27 @@ pub mod accept;
 pub mod answer;
 pub mod answers;
 pub mod api;
+pub mod client;
 pub mod conditions;
 pub mod files;
+pub mod kept;
 pub mod gate;
 pub mod hub;
+pub mod keeper;
+pub mod limits;
 pub mod live;
 pub mod metrics;
 pub mod openapi;
 pub mod prepared;
 pub mod routes;
+pub mod sign_in;
 pub mod state;
 pub mod status;
 pub mod watch;
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -37,7 +43,9 @@ use tokio::sync::{Semaphore, watch as tokio_watch};
 use tokio::time::timeout;
 
 use crate::serve::accept::{Room, Server, accept, listen};
+use crate::serve::client::Network;
 use crate::serve::gate::Gate;
+use crate::serve::keeper::Keeper;
 use crate::serve::routes::{Shared, routes};
 use crate::serve::state::Current;
 use crate::serve::status::Status;
@@ -59,12 +67,28 @@ pub struct ServeSettings {
     pub public: bool,
     /// Names by which the daemon may be asked for, besides addresses and `localhost`; any, where it is `public`.
     pub hosts: Vec<String>,
+    /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed: addresses and networks.
+    #[serde(deserialize_with = "networks")]
+    pub trusted_proxies: Vec<Network>,
+    /// Origins of other sites whose pages may ask the API and connect: `https://x.example.org`.
+    pub cors: Vec<String>,
+    /// How many requests a client may make, over ten seconds; 0 is as many as it likes. Where it is not given,
+    /// 50, and clients on the same machine are not counted.
+    pub requests_per_second: Option<u32>,
 }
 
 impl Default for ServeSettings {
     fn default() -> ServeSettings {
         let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 5000));
-        ServeSettings { bind, base_path: String::new(), public: false, hosts: Vec::new() }
+        ServeSettings {
+            bind,
+            base_path: String::new(),
+            public: false,
+            hosts: Vec::new(),
+            trusted_proxies: Vec::new(),
+            cors: Vec::new(),
+            requests_per_second: None,
+        }
     }
 }
 
@@ -79,16 +103,24 @@ impl ServeSettings {
             return Some(format!("`base_path = \"{base}\"` is not empty and not like `/x` or `/x/y`"));
         }
         let name = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-        let wrong = self.hosts.iter().find(|host| host.is_empty() || !host.chars().all(name))?;
-        Some(format!("`{wrong}` in `hosts` is not a name alone, like `dash.example.org`"))
+        if let Some(wrong) = self.hosts.iter().find(|host| host.is_empty() || !host.chars().all(name)) {
+            return Some(format!("`{wrong}` in `hosts` is not a name alone, like `dash.example.org`"));
+        }
+        let origin = |origin: &&String| {
+            let rest = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+            rest.is_some_and(|host| !host.is_empty() && host.chars().all(|c| name(c) || c == ':'))
+        };
+        let wrong = self.cors.iter().find(|text| !origin(text))?;
+        Some(format!("`{wrong}` in `cors` is not an origin, like `https://dash.example.org`"))
     }
 
-    /// Why this address may not be listened on, where others can reach it and were not invited.
-    pub fn exposure(&self) -> Option<String> {
-        (!self.bind.ip().is_loopback() && !self.public).then(|| {
+    /// Why this address may not be listened on, where others can reach it and nothing asks them who they are;
+    /// `asks` says whether something does.
+    pub fn exposure(&self, asks: bool) -> Option<String> {
+        (!self.bind.ip().is_loopback() && !self.public && !asks).then(|| {
             format!(
-                "`bind = \"{}\"` can be reached by others, and nothing asks them who they are; keep to \
-                 `127.0.0.1` behind a proxy that does, or set `public = true` in `[serve]`",
+                "`bind = \"{}\"` can be reached by others, and nothing asks them who they are; add a user with \
+                 `dash user add`, or let anyone in with `--public` or `public = true` in `[serve]`",
                 self.bind
             )
         })
@@ -114,11 +146,18 @@ fn bind_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr
     address(&text).map_err(|problem| serde::de::Error::custom(format!("`{text}` is {problem}")))
 }
 
+fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Network>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| text.parse().map_err(serde::de::Error::custom)).collect()
+}
+
 /// Builds the site again; blocking. Gives what is to be watched from then on, as [`Daemon::watch`].
 pub type Rebuild = Box<dyn FnMut() -> Result<Vec<PathBuf>> + Send>;
 
 /// What to serve, and how it is kept up to date.
 pub struct Daemon {
+    /// The site's folder, where users and tokens are.
+    pub root: PathBuf,
     /// The folder of a published site.
     pub output: PathBuf,
     pub settings: ServeSettings,
@@ -130,18 +169,19 @@ pub struct Daemon {
 
 impl std::fmt::Debug for Daemon {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Daemon { output, settings, rebuild, watch } = self;
+        let Daemon { root, output, settings, rebuild, watch } = self;
         let rebuilds = rebuild.is_some();
-        write!(formatter, "Daemon {{ {output:?}, {settings:?}, rebuilds: {rebuilds}, {watch:?} }}")
+        write!(formatter, "Daemon {{ {root:?}, {output:?}, {settings:?}, rebuilds: {rebuilds}, {watch:?} }}")
     }
 }
 
-/// Listens as the settings say. In a runtime, though it does not wait.
+/// Listens as the settings say, for the site in `root`. In a runtime, though it does not wait.
 ///
 /// # Errors
 /// If the settings do not hold, or the address cannot be listened on.
-pub fn bind(settings: &ServeSettings) -> Result<TcpListener> {
-    if let Some(problem) = settings.problem().or_else(|| settings.exposure()) {
+pub fn bind(settings: &ServeSettings, root: &Path) -> Result<TcpListener> {
+    let asks = Keeper::new(root)?.asks();
+    if let Some(problem) = settings.problem().or_else(|| settings.exposure(asks)) {
         bail!("in `[serve]`: {problem}");
     }
     listen(settings.bind)
@@ -152,7 +192,8 @@ pub fn bind(settings: &ServeSettings) -> Result<TcpListener> {
 /// # Errors
 /// If there is no whole site in the folder.
 pub async fn serve(listener: TcpListener, daemon: Daemon, shutdown: impl Future<Output = ()>) -> Result<()> {
-    let Daemon { output, settings, rebuild, watch } = daemon;
+    let Daemon { root, output, settings, rebuild, watch } = daemon;
+    let keeper = Arc::new(Keeper::new(&root)?);
     let loaded = watch::manifest_state(&output);
     let first = Current::load(&output, None)?;
     let (current, newest) = tokio_watch::channel(Arc::new(first));
@@ -168,6 +209,8 @@ pub async fn serve(listener: TcpListener, daemon: Daemon, shutdown: impl Future<
         status: Arc::clone(&status),
         reference: Arc::new(api::reference()),
         base_path: settings.base_path.as_str().into(),
+        cors: settings.cors.as_slice().into(),
+        keeper: Arc::clone(&keeper),
     };
 
     let (folder, ends) = (output.clone(), stopped.clone());
@@ -180,7 +223,7 @@ pub async fn serve(listener: TcpListener, daemon: Daemon, shutdown: impl Future<
     let line = format!("serving http://{}{}/\n", listener.local_addr()?, settings.base_path);
     eprint!("{line}");
     let routes = routes(&shared);
-    let gate = Arc::new(Gate::new(&settings, shared.current.clone()));
+    let gate = Arc::new(Gate::new(&settings, keeper, shared.current.clone()));
     let server = accept(Server { listener, routes, gate, status, connections }, stopped);
     let ending = async {
         shutdown.await;
@@ -211,9 +254,10 @@ mod tests {
     #[test]
     fn only_loopback_is_open_without_being_asked() {
         let open = ServeSettings { bind: address("0.0.0.0:5000").expect("an address"), ..Default::default() };
-        assert_eq!(ServeSettings::default().exposure(), None);
-        assert!(open.exposure().is_some_and(|text| text.contains("public = true")));
-        assert_eq!(ServeSettings { public: true, ..open }.exposure(), None);
+        assert_eq!(ServeSettings::default().exposure(false), None);
+        assert!(open.exposure(false).is_some_and(|text| text.contains("public = true")));
+        assert_eq!(open.exposure(true), None);
+        assert_eq!(ServeSettings { public: true, ..open }.exposure(false), None);
     }
 
     #[test]
@@ -233,6 +277,15 @@ mod tests {
         assert_eq!(with("dash.example.org"), None);
         for host in ["", "https://dash.example.org", "dash.example.org:80", "*", "a b"] {
             assert!(with(host).is_some(), "{host}");
+        }
+    }
+
+    #[test]
+    fn origins_are_whole() {
+        let with = |origin: &str| problem(|settings| settings.cors = vec![origin.to_owned()]);
+        assert_eq!((with("https://a.example"), with("http://localhost:3000")), (None, None));
+        for origin in ["*", "a.example", "https://", "https://a.example/", "https://a b"] {
+            assert!(with(origin).is_some(), "{origin}");
         }
     }
 

@@ -8,6 +8,7 @@ use crate::analysis::window::MAX_HOURS;
 use crate::model::bucket::Bucket;
 use crate::report::export::Format;
 use crate::serve::api::{ALL, Answer, ENDPOINTS, Endpoint, Parameter};
+use crate::serve::sign_in::COOKIE_NAME;
 
 /// What an [`Endpoint`] can go wrong with.
 const BAD: &str = "A parameter is out of its bounds";
@@ -16,6 +17,7 @@ const UNKNOWN: &str = "There is no such wrapper";
 /// The document.
 pub fn document() -> Value {
     let mut paths = Map::new();
+    paths.insert(stable("/api/sessions"), sessions());
     for endpoint in &ENDPOINTS {
         paths.insert(stable(endpoint.path), json!({"get": operation(endpoint)}));
     }
@@ -31,7 +33,33 @@ pub fn document() -> Value {
         // Relative to the document: it holds behind any proxy and base path.
         "servers": [{"url": ".."}],
         "paths": paths,
-        "components": {"schemas": schemas()},
+        // Nothing, where the daemon asks nobody who they are.
+        "security": [{}, {"token": []}, {"session": []}],
+        "components": {
+            "schemas": schemas(),
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "session": {"type": "apiKey", "in": "cookie", "name": COOKIE_NAME},
+            },
+        },
+    })
+}
+
+fn sessions() -> Value {
+    let response = |data: &str| {
+        json!({
+            "200": {"description": "Done", "content": {"application/json": {"schema": reference(data)}}},
+            "default": error("Something is wrong; `error.message` says what"),
+        })
+    };
+    let user = json!({"name": "user", "in": "query", "required": true, "schema": text()});
+    json!({
+        "get": {"summary": "Who is signed in; for admins", "parameters": [], "responses": response("Sessions")},
+        "delete": {
+            "summary": "Ends all sessions of a user; for admins",
+            "parameters": [user],
+            "responses": response("Ended"),
+        },
     })
 }
 
@@ -185,6 +213,7 @@ fn schemas() -> Value {
         "DaemonHealth": object(properties(&[
             ("status", text()), ("timestamp", moment()), ("version", text()), ("snapshot", text()),
         ])),
+        "Ended": envelope(object(properties(&[("ended", count())]))),
         "Error": object(properties(&[
             ("success", json!({"const": false})),
             ("error", object(properties(&[("code", text()), ("message", text())]))),
@@ -195,6 +224,10 @@ fn schemas() -> Value {
             ("data", json!({"type": "array", "items": {"type": "object"}})),
             ("layout", json!({"type": "object"})),
         ])),
+        "Sessions": envelope(json!({
+            "type": "array",
+            "items": object(properties(&[("user", text()), ("opened", moment())])),
+        })),
         "SystemHealth": envelope(system_health()),
         "WrapperMetrics": object(metrics),
         "WrappersHealth": envelope(json!({"type": "object", "additionalProperties": wrapper_health()})),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hyper::body::Bytes;
 use hyper::upgrade::OnUpgrade;
 use serde_json::json;
 use tokio::sync::{Semaphore, watch};
@@ -10,7 +11,10 @@ use warp::reply::Response;
 use warp::{Filter, path};
 
 use crate::serve::answer::{JSON, Request, plain, secured};
+use crate::serve::client::Client;
 use crate::serve::files::Files;
+use crate::serve::keeper::{Keeper, Pass};
+use crate::serve::sign_in::{self, Visit};
 use crate::serve::state::Current;
 use crate::serve::status::Status;
 use crate::serve::{api, files, live};
@@ -29,6 +33,9 @@ pub struct Shared {
     pub reference: Arc<Files>,
     /// Where the site lies below the root of the host.
     pub base_path: Arc<str>,
+    /// Origins of other sites whose pages may ask, too.
+    pub cors: Arc<[String]>,
+    pub keeper: Arc<Keeper>,
 }
 
 /// The site under its base path: files, API and live updates.
@@ -36,6 +43,7 @@ pub fn routes(shared: &Shared) -> BoxedFilter<(Response,)> {
     let request = request(shared);
     let with = || request.clone();
     let (asked, seats, status) = (shared.clone(), shared.clone(), Arc::clone(&shared.status));
+    let (keeper, leaving) = (Arc::clone(&shared.keeper), Arc::clone(&shared.keeper));
 
     let site = path!("health")
         .or(path!("metrics"))
@@ -45,13 +53,17 @@ pub fn routes(shared: &Shared) -> BoxedFilter<(Response,)> {
         .and(path::full())
         .and(with())
         .then(move |full, request| api::get(asked.clone(), full, request))
-        .or(path!("live.json").map(move || live_mark(&status)))
+        .or(path!("live.json").and(warp::ext::optional::<Pass>()).map(move |pass| live_mark(&status, pass)))
         .or(path!("ws")
             .and(warp::ext::get::<OnUpgrade>())
             .and(warp::ws())
             .and(with())
-            .map(move |upgrade, _, request| live::open(upgrade, &request, &seats)))
+            .and(warp::ext::optional::<Pass>())
+            .map(move |upgrade, _, request, pass| live::open(upgrade, &request, pass, &seats)))
         .or(path!("ws").map(live::upgrade_required))
+        .or(visit(sign_in::SIGN_IN).then(move |visit| sign_in::sign_in(Arc::clone(&keeper), visit)))
+        .or(visit(sign_in::SIGN_OUT).map(move |visit| sign_in::sign_out(&leaving, &visit)))
+        .or(path(sign_in::STYLE).and(path::end()).map(sign_in::style))
         .or(path::full().and(path::tail()).and(with()).then(files::get));
 
     let elsewhere = warp::any().map(files::outside);
@@ -59,9 +71,9 @@ pub fn routes(shared: &Shared) -> BoxedFilter<(Response,)> {
 }
 
 /// A page opens a WebSocket where this says that someone answers.
-fn live_mark(status: &Status) -> Response {
-    let notice = status.notice.borrow().clone();
-    let mark = json!({"live": true, "version": env!("CARGO_PKG_VERSION"), "notice": notice});
+fn live_mark(status: &Status, pass: Option<Pass>) -> Response {
+    let (notice, user) = (status.notice.borrow().clone(), pass.map(|pass| pass.identity.name));
+    let mark = json!({"live": true, "version": env!("CARGO_PKG_VERSION"), "notice": notice, "user": user});
     plain(warp::http::StatusCode::OK, JSON, mark.to_string())
 }
 
@@ -69,6 +81,20 @@ fn live_mark(status: &Status) -> Response {
 fn below(base_path: &str) -> BoxedFilter<()> {
     let segments = base_path.split('/').filter(|segment| !segment.is_empty());
     segments.fold(warp::any().boxed(), |base, segment| base.and(path(segment.to_owned())).boxed())
+}
+
+/// A visit to a page of signing in and out; warp refuses what is too large for its form.
+fn visit(page: &'static str) -> BoxedFilter<(Visit,)> {
+    let body = warp::body::content_length_limit(sign_in::MOST_BYTES).and(warp::body::bytes());
+    let body = body.or(warp::get().or(warp::head()).unify().map(Bytes::new)).unify();
+    path(page)
+        .and(path::end())
+        .and(warp::method())
+        .and(warp::ext::get::<Client>())
+        .and(warp::ext::optional::<Pass>())
+        .and(body)
+        .map(|method, client, pass, body| Visit { method, client, pass, body })
+        .boxed()
 }
 
 /// The request and the newest snapshot.

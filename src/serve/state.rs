@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -30,6 +30,8 @@ const MOST_RESERVED: usize = 16 << 20;
 #[derive(Debug)]
 pub struct Current {
     pub manifest: Manifest,
+    /// The output folder, without links.
+    pub folder: PathBuf,
     pub facts: Arc<Facts>,
     /// The entries of the published activity feed, newest first.
     pub activity: Vec<Value>,
@@ -64,7 +66,7 @@ impl Current {
             files.insert(path.to_owned(), Arc::new(prepared));
         }
         let news = News::new(&manifest, &facts, &activity, before);
-        Ok(Current { manifest, facts, activity, files, news, answers: Answers::default() })
+        Ok(Current { manifest, folder, facts, activity, files, news, answers: Answers::default() })
     }
 }
 

@@ -147,6 +147,11 @@ pub struct State {
 }
 
 impl State {
+    /// Of what is at a path; `None` where nothing is.
+    pub fn at(path: &Path) -> Option<State> {
+        fs::metadata(path).ok().map(|metadata| State::of(&metadata))
+    }
+
     fn of(metadata: &Metadata) -> State {
         State {
             length: metadata.len(),
@@ -159,7 +164,7 @@ impl State {
 
 /// The state of the manifest in `output`; `None` where there is none.
 pub fn manifest_state(output: &Path) -> Option<State> {
-    fs::metadata(output.join(MANIFEST)).ok().map(|metadata| State::of(&metadata))
+    State::at(&output.join(MANIFEST))
 }
 
 /// Which changes matter.
@@ -228,7 +233,7 @@ impl Folders {
         if found == self.armed {
             return;
         }
-        let roots: Vec<_> = self.paths.iter().filter_map(|path| fs::canonicalize(path).ok()).collect();
+        let roots: Vec<_> = self.paths.iter().filter_map(|path| real(path)).collect();
         self.watcher = self.watch(&roots).inspect_err(|error| tracing::debug!("watching: {error}")).ok();
         self.armed = found;
     }
@@ -272,6 +277,12 @@ impl Folders {
         }
         look.whole.then(|| look.hasher.finish())
     }
+}
+
+/// The path without links. What is not there yet, or not now, is looked for where it will be.
+fn real(path: &Path) -> Option<PathBuf> {
+    let to_come = || Some(fs::canonicalize(path.parent()?).ok()?.join(path.file_name()?));
+    fs::canonicalize(path).ok().or_else(to_come)
 }
 
 /// A walk over the files of some folders.
@@ -350,6 +361,27 @@ mod tests {
         assert_eq!(retry(1), RETRY);
         assert_eq!(retry(3), RETRY * 4);
         assert_eq!(retry(u32::MAX), LONGEST_RETRY);
+    }
+
+    #[test]
+    fn a_file_is_waited_for_and_what_lies_beside_it_is_not_looked_at() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let log = home.path().join("app.log");
+        let concern = Concern::AllBut(home.path().join("output"));
+        let mut folders = Folders::new(vec![log.clone()], RecursiveMode::Recursive, concern);
+        let mut seen = folders.fingerprint();
+        for round in 0..3 {
+            fs::create_dir(home.path().join(round.to_string())).expect("free");
+            assert_eq!(folders.fingerprint(), seen);
+            fs::write(&log, round.to_string()).expect("writable");
+            assert!(folders.wait(Duration::from_secs(10)), "round {round}");
+            folders.arm();
+            assert_ne!(folders.fingerprint(), seen);
+            fs::rename(&log, home.path().join("app.log.1")).expect("ours");
+            while folders.wait(Duration::from_millis(200)) {}
+            folders.arm();
+            seen = folders.fingerprint();
+        }
     }
 
     #[test]

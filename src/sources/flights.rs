@@ -80,12 +80,12 @@ impl Flights {
         newest.iter().skip(LIMIT).for_each(|(_, key)| drop(self.by_key.remove(key)));
     }
 
-    /// What is in flight at a moment, oldest first.
+    /// What is in flight at a moment, by wrapper, the oldest first.
     pub fn at(mut self, now_ms: i64) -> Vec<InFlight> {
         self.by_key.retain(|_, in_flight| now_ms.saturating_sub(in_flight.start_ms) <= LONGEST_MS);
         self.trim();
         let mut list: Vec<InFlight> = self.by_key.into_values().collect();
-        list.sort_by_key(|in_flight| (in_flight.start_ms, in_flight.key));
+        list.sort_by(|a, b| (&a.wrapper, a.start_ms, a.key).cmp(&(&b.wrapper, b.start_ms, b.key)));
         list
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::model::accumulator::Accumulator;
+use crate::model::names::Known;
 use crate::model::operation::{Operation, Record};
 use crate::model::rollup::{Limits, Retention, Rollup};
 use crate::sources::Progress;
@@ -16,9 +17,10 @@ use crate::sources::records::{Reader, too_long};
 
 /// What records are folded by.
 #[derive(Clone, Copy, Debug)]
-pub struct Rules {
+pub struct Rules<'a> {
     pub retention: Retention,
     pub limits: Limits,
+    pub known: &'a Known,
     pub max_line_bytes: usize,
 }
 
@@ -47,7 +49,7 @@ pub struct Folded<'a> {
 /// What the threads share.
 pub struct Work<'a> {
     pub files: &'a [Planned<'a>],
-    pub rules: Rules,
+    pub rules: Rules<'a>,
     pub bytes_total: u64,
     pub progress: &'a (dyn Fn(Progress) + Sync),
     pub queue: Mutex<Queue<'a>>,
@@ -73,8 +75,9 @@ impl<'a> Work<'a> {
         });
         let mut rollup = Rollup::default();
         for part in rollups {
-            rollup.merge(part, &self.rules.limits);
+            rollup.merge(part);
         }
+        rollup.cut(self.rules.known, &self.rules.limits);
         rollup.sort_series();
         let order = self.order.into_inner().unwrap_or_else(PoisonError::into_inner);
         let queue = self.queue.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -83,7 +86,7 @@ impl<'a> Work<'a> {
 
     /// One thread's share: takes a block, folds it, and hands in what depends on the order of blocks.
     fn fold_blocks(&self) -> Rollup {
-        let mut accumulator = Accumulator::new(self.rules.retention, self.rules.limits);
+        let mut accumulator = Accumulator::new(self.rules.retention, self.rules.limits, self.rules.known);
         let mut buffer = Vec::new();
         loop {
             let (block, bytes_done) = {
@@ -154,15 +157,15 @@ impl Tally {
 }
 
 /// The folding of one block.
-struct Folding<'a> {
+struct Folding<'a, 'k> {
     reader: Reader<'a>,
-    accumulator: &'a mut Accumulator,
+    accumulator: &'a mut Accumulator<'k>,
     tally: Tally,
     events: Events,
 }
 
-impl<'a> Folding<'a> {
-    fn new(reader: Reader<'a>, accumulator: &'a mut Accumulator) -> Folding<'a> {
+impl<'a, 'k> Folding<'a, 'k> {
+    fn new(reader: Reader<'a>, accumulator: &'a mut Accumulator<'k>) -> Folding<'a, 'k> {
         Folding { reader, accumulator, tally: Tally::default(), events: Events::default() }
     }
 

@@ -37,6 +37,7 @@ pub mod words;
 use std::path::Path;
 use std::sync::Mutex;
 
+use crate::model::names::Known;
 use crate::model::quality::{FileState, SourceState};
 use crate::model::rollup::{InFlight, Limits, Retention, Rollup};
 use crate::sources::blocks::{Bounds, Planned, Queue};
@@ -60,6 +61,8 @@ pub struct Reading<'a> {
     pub in_flight: &'a [InFlight],
     pub retention: Retention,
     pub limits: Limits,
+    /// The names that are stored already: limits are for others first.
+    pub known: &'a Known,
     /// Longest record, in bytes; a longer one is skipped.
     pub max_line_bytes: usize,
     pub now_ms: i64,
@@ -124,6 +127,7 @@ fn read_in_blocks(reading: &Reading, block_bytes: usize) -> Read {
         rules: Rules {
             retention: reading.retention.earlier(ahead_ms),
             limits: reading.limits,
+            known: reading.known,
             max_line_bytes,
         },
         bytes_total: files.iter().map(|file| file.found.stat.size).sum(),
@@ -155,14 +159,16 @@ mod tests {
     struct Site {
         folder: tempfile::TempDir,
         sources: [SourceSettings; 1],
+        limits: Limits,
     }
 
     impl Site {
-        fn new() -> Site {
+        fn new(limit: usize) -> Site {
+            let limits = Limits { wrappers: limit, series: limit };
             let folder = tempfile::tempdir().expect("a folder");
             let sources = [SourceSettings { path: "logs".to_owned(), ..SourceSettings::default() }];
             fs::create_dir(folder.path().join("logs")).expect("a folder");
-            Site { folder, sources }
+            Site { folder, sources, limits }
         }
 
         fn write(&self, name: &str, content: &[u8]) {
@@ -176,7 +182,8 @@ mod tests {
                 ledger: &before.files,
                 in_flight: &before.in_flight,
                 retention: Retention { first_minute: 0, first_hour: 0, first_note_day: 0 },
-                limits: Limits { wrappers: 10, series: 10 },
+                limits: self.limits,
+                known: &Known::default(),
                 max_line_bytes: LONGEST,
                 now_ms: NOW_MS,
                 threads,
@@ -198,9 +205,10 @@ mod tests {
             field("end_time", vec!["\"2025-01-24T09:00:00Z\"", "1737709200", "0", "\"2025-01-23 09:00:00\""]),
             field("start_time", vec!["\"2025-01-24T08:59:59Z\"", "\"2025-01-24T11:00:00Z\""]),
             field("status", vec!["\"started\"", "\"error\"", "\"success\""]),
+            field("model", vec!["\"m\"", "\"n\"", "\"o\"", "\"p\""]),
         );
         prop_oneof![
-            8 => object.prop_map(|(a, b, c, d, e)| format!("{{{}}}", [a, b, c, d, e].concat().join(","))),
+            8 => object.prop_map(|(a, b, c, d, e, f)| format!("{{{}}}", [a, b, c, d, e, f].concat().join(","))),
             1 => "[ -~]{0,20}",
             1 => Just("x".repeat(LONGEST + 10)),
             1 => Just("{\"wrapper_name\":\n\"spread\",\"end_time\":1737709200}".to_owned()),
@@ -250,7 +258,7 @@ mod tests {
             block_bytes in 1usize..200,
             threads in 1usize..4,
         ) {
-            let site = Site::new();
+            let site = Site::new(2);
             site.write(name, &content);
             let whole = site.read(1 << 20, 1, &Read::default());
             prop_assert_eq!(site.read(block_bytes, threads, &Read::default()), whole);
@@ -263,11 +271,11 @@ mod tests {
             zipped in any::<bool>(),
         ) {
             let content = lines.iter().filter(|line| !line.contains('\n')).fold(String::new(), |all, line| all + line + "\n");
-            let at_once = Site::new();
+            let at_once = Site::new(10);
             at_once.write("a.jsonl", content.as_bytes());
             let whole = at_once.read(1 << 20, 1, &Read::default());
 
-            let site = Site::new();
+            let site = Site::new(10);
             let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(content.len() + 1)).collect();
             cuts.sort();
             let mut read = Read::default();
@@ -275,7 +283,7 @@ mod tests {
             for cut in cuts.into_iter().chain([content.len()]) {
                 site.write("a.jsonl", &content.as_bytes()[..cut]);
                 let next = site.read(64, 2, &read);
-                rollup.merge(next.rollup.clone(), &Limits { wrappers: 10, series: 10 });
+                rollup.merge(next.rollup.clone());
                 let files = if next.files.is_empty() { read.files } else { next.files.clone() };
                 read = Read { files, ..next };
             }

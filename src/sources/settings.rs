@@ -78,15 +78,15 @@ impl SourceSettings {
         hash(format!("{:?}", (self.format, &self.fields, &self.defaults)).as_bytes())
     }
 
-    /// The folder in which a change may mean new operations: the path itself where it is one, else the
-    /// nearest folder above that has no wildcard in its name.
+    /// The folder or file in which a change may mean new operations: the path itself, or for a glob the nearest
+    /// folder above that has no wildcard in its name.
     pub fn watched(&self, root: &Path) -> PathBuf {
         let path = root.join(&self.path);
-        if path.is_dir() {
+        let plain = |path: &&Path| !path.to_string_lossy().contains(['*', '?', '[']);
+        if path.exists() {
             return path;
         }
-        let plain = |folder: &&Path| !folder.to_string_lossy().contains(['*', '?', '[']);
-        path.ancestors().skip(1).find(plain).unwrap_or(root).to_owned()
+        path.ancestors().find(plain).unwrap_or(root).to_owned()
     }
 }
 
@@ -140,7 +140,7 @@ mod tests {
     fn a_glob_is_watched_from_above_its_wildcards() {
         let watched = |path: &str| source(&format!("path = '{path}'")).watched(Path::new("/site"));
         assert_eq!(watched("logs/*/a?.jsonl"), Path::new("/site/logs"));
-        assert_eq!(watched("/var/log/app.log"), Path::new("/var/log"));
+        assert_eq!(watched("/var/log/app.log"), Path::new("/var/log/app.log"));
         assert_eq!(watched("*.csv"), Path::new("/site"));
     }
 

@@ -333,6 +333,10 @@ impl Chunks<'_> {
         )?;
         let mut names = Vec::with_capacity(rollup.series.len());
         for name in &rollup.series {
+            if name.is_other() {
+                names.push(name.clone());
+                continue;
+            }
             let row = params![self.wrapper, name.operation_type, name.model];
             let is_known = known.exists(row)?;
             if !is_known && count >= limits.series {

@@ -9,7 +9,7 @@ pub mod chunks;
 pub mod schema;
 pub mod settings;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, TryLockError};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -20,6 +20,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use sha2::{Digest, Sha256};
 
 use crate::model::history::{History, WrapperId};
+use crate::model::names::Known;
 use crate::model::notes::OTHER;
 use crate::model::parallel;
 use crate::model::quality::{FileState, Reached};
@@ -127,15 +128,37 @@ impl Store {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// The names of wrappers and series, but for what others are summed as.
+    pub fn known(&self) -> Result<Known> {
+        let mut known = Known::default();
+        let mut wrappers = self.connection.prepare("SELECT name FROM wrapper WHERE name <> ?1")?;
+        let mut rows = wrappers.query([OTHER])?;
+        while let Some(row) = rows.next()? {
+            known.add_wrapper(row.get_ref(0)?.as_str()?);
+        }
+        let series = "SELECT name, operation_type, model FROM series JOIN wrapper ON id = wrapper";
+        let mut series = self.connection.prepare(series)?;
+        let mut rows = series.query([])?;
+        while let Some(row) = rows.next()? {
+            let text = |at| Ok::<_, anyhow::Error>(row.get_ref(at)?.as_str()?);
+            known.add_series(text(0)?, text(1)?, text(2)?);
+        }
+        Ok(known)
+    }
+
     /// Which limits are reached.
     pub fn reached(&self, limits: &Limits) -> Result<Reached> {
-        let count: i64 = self.connection.query_row("SELECT count(*) FROM wrapper", [], |row| row.get(0))?;
-        let full = "SELECT name FROM wrapper JOIN series ON wrapper = id
+        let full = "SELECT name, folded FROM wrapper JOIN series ON wrapper = id WHERE name <> ?2
                     GROUP BY id HAVING count(*) >= ?1 ORDER BY name";
         let mut query = self.connection.prepare(full)?;
-        let full = query.query_map([limits.series as i64], |row| row.get(0))?;
+        let full = query.query_map(params![limits.series as i64, OTHER], |row| {
+            Ok((row.get(0)?, row.get::<_, i64>(1)? as u64))
+        })?;
+        let folded = "SELECT folded FROM wrapper WHERE name = ?1";
+        let folded: Option<i64> = self.connection.query_row(folded, [OTHER], |row| row.get(0)).optional()?;
         Ok(Reached {
-            wrappers: (count as usize >= limits.wrappers).then_some(limits.wrappers),
+            wrappers: (wrapper_count(&self.connection)? >= limits.wrappers).then_some(limits.wrappers),
+            other_operations: folded.unwrap_or(0) as u64,
             series: limits.series,
             full: full.collect::<rusqlite::Result<_>>()?,
         })
@@ -192,6 +215,8 @@ impl Store {
         for (name, rollup) in reading.rollup.wrappers.iter().collect::<BTreeMap<_, _>>() {
             let id = wrapper_id(&transaction, name, rollup, limits)?;
             chunks::add(&transaction, id, rollup, limits)?;
+            let folded = rollup.other_operations() as i64;
+            transaction.execute("UPDATE wrapper SET folded = folded + ?2 WHERE id = ?1", [id, folded])?;
         }
         for file in &reading.files {
             transaction.execute(
@@ -232,6 +257,12 @@ fn history(connection: &Connection, wrapper: &WrapperId, span: &Span) -> Result<
     Ok(history)
 }
 
+/// All but what others are summed as.
+fn wrapper_count(connection: &Connection) -> Result<usize> {
+    let count = "SELECT count(*) FROM wrapper WHERE name <> ?1";
+    Ok(connection.query_row(count, [OTHER], |row| row.get::<_, i64>(0))? as usize)
+}
+
 /// Marks a wrapper as changed by the revision under way.
 const CHANGED: &str = "changed = (SELECT number FROM revision)";
 
@@ -240,21 +271,23 @@ fn mark_in_flight(transaction: &Transaction, now: &[InFlight]) -> Result<()> {
     let before: Option<String> =
         transaction.query_row("SELECT state FROM in_flight", [], |row| row.get(0)).optional()?;
     let before: Vec<InFlight> = before.map_or(Ok(Vec::new()), |state| serde_json::from_str(&state))?;
+    let (before, now) = (keys(&before), keys(now));
     let mut mark = transaction.prepare_cached(&format!("UPDATE wrapper SET {CHANGED} WHERE name = ?1"))?;
-    let names =
-        |list: &[InFlight]| list.iter().map(|operation| operation.wrapper.clone()).collect::<HashSet<_>>();
-    let key = |list: &[InFlight], name: &str| {
-        list.iter()
-            .filter(|operation| operation.wrapper == name)
-            .map(|operation| operation.key)
-            .collect::<HashSet<_>>()
-    };
-    for name in names(&before).union(&names(now)) {
-        if key(&before, name) != key(now, name) {
+    for name in before.keys().chain(now.keys()) {
+        if before.get(name) != now.get(name) {
             mark.execute([name])?;
         }
     }
     Ok(())
+}
+
+/// What is in flight, by wrapper.
+fn keys(list: &[InFlight]) -> HashMap<&str, HashSet<u64>> {
+    let mut keys: HashMap<&str, HashSet<u64>> = HashMap::new();
+    for operation in list {
+        keys.entry(&operation.wrapper).or_default().insert(operation.key);
+    }
+    keys
 }
 
 /// The wrapper's row, made where it is new. Beyond the limit, new names go to [`OTHER`].
@@ -267,8 +300,7 @@ fn wrapper_id(transaction: &Transaction, name: &str, rollup: &WrapperRollup, lim
         transaction.prepare_cached(&update)?.execute(params![id, rollup.first_end_ms])?;
         return Ok(id);
     }
-    let count: i64 = transaction.query_row("SELECT count(*) FROM wrapper", [], |row| row.get(0))?;
-    if count as usize >= limits.wrappers && name != OTHER {
+    if name != OTHER && wrapper_count(transaction)? >= limits.wrappers {
         return wrapper_id(transaction, OTHER, rollup, limits);
     }
     let mut slugs = transaction.prepare_cached("SELECT 1 FROM wrapper WHERE slug = ?1")?;

@@ -7,7 +7,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 /// Kept in SQLite's `user_version`.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 const TABLES: &str = "
     -- A wrapper by name; its slug names its page for ever.
@@ -17,7 +17,9 @@ const TABLES: &str = "
         slug TEXT NOT NULL UNIQUE,
         first_end_ms INTEGER NOT NULL,
         -- The revision of the store that changed it last.
-        changed INTEGER NOT NULL
+        changed INTEGER NOT NULL,
+        -- Operations that a limit did not let tell apart.
+        folded INTEGER NOT NULL DEFAULT 0
     );
     -- One row: how many readings with news there have been, and the first hour that was kept when old chunks
     -- were dropped last.

@@ -30,9 +30,8 @@ fn operation<'a>(wrapper: &'a str, model: &'a str, end_ms: i64) -> Operation<'a>
 
 fn reading(operations: &[Operation]) -> Reading {
     let mut rollup = Rollup::default();
-    let generous = Limits { wrappers: 1000, series: 1000 };
     for operation in operations {
-        rollup.add(operation, &RETENTION, &generous);
+        rollup.add(operation, &RETENTION);
     }
     Reading { rollup, files: Vec::new(), forgotten: Vec::new(), in_flight: Vec::new() }
 }

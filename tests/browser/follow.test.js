@@ -1,14 +1,13 @@
 // How a page follows its site, with a host made up for the purpose: `DASH_SITE=<folder> node --test follow.test.js`.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import http from "node:http";
 import path from "node:path";
 import { after, before, test } from "node:test";
-import { desktop, drawn, launch, open, shownRange, zoom } from "./browser.js";
+import { desktop, drawn, launch, often, open, shownRange, zoom } from "./browser.js";
+import { host } from "./host.js";
 
 const folder = process.env.DASH_SITE;
 const options = { skip: folder ? false : "`DASH_SITE` names no folder" };
-const types = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
 
 let browser;
 before(async () => {
@@ -16,35 +15,10 @@ before(async () => {
 });
 after(() => browser.close());
 
-// What a careful host allows: nothing but the site's own files, and the styles that charts set on themselves.
-const policy =
-  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
-  "img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'";
-
-// Serves the site under a path, some of its files replaced, until the test ends.
-async function host(t, replaced) {
-  const server = http.createServer((request, response) => {
-    const name = decodeURIComponent(request.url.split("?")[0]).replace("/team/", "") || "index.html";
-    try {
-      const body = replaced[name] ?? readFileSync(path.join(folder, name));
-      const type = types[path.extname(name)] ?? "text/plain";
-      response.writeHead(200, { "content-type": type, "content-security-policy": policy }).end(body);
-    } catch {
-      response.writeHead(404).end();
-    }
-  });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return `http://127.0.0.1:${server.address().port}/team/`;
-}
-
 // Opens the site as a daemon would serve it, with this test at the other end of the socket.
 async function follow(t, replaced) {
   replaced["live.json"] = '{"live":true}';
-  const url = await host(t, replaced);
+  const { url } = await host(t, folder, replaced);
   const other = { received: [] };
   const page = await open(browser, url, desktop, (page) =>
     page.routeWebSocket(`${url.replace("http", "ws")}ws`, (socket) => {
@@ -112,7 +86,7 @@ test("a page without operations comes to life", options, async (t) => {
   const empty = full.replace(/<main[\s\S]*<\/main>/, '<main class="container-xxl" id="main"><p>Nothing yet</p></main>');
   const replaced = { "index.html": empty };
   replaced["live.json"] = "{}";
-  const page = await open(browser, await host(t, replaced));
+  const page = await open(browser, (await host(t, folder, replaced)).url);
   t.after(() => page.context().close());
   await page.waitForLoadState("networkidle");
   Object.assign(replaced, { "index.html": full, "snapshot.js": laterSnapshot() });
@@ -139,14 +113,52 @@ test("a page that did not change takes only the times", options, async (t) => {
 
 test("on a plain file host the page looks for itself", options, async (t) => {
   const replaced = {};
-  const page = await open(browser, await host(t, replaced));
+  const page = await open(browser, (await host(t, folder, replaced)).url);
   t.after(() => page.context().close());
   await page.waitForLoadState("networkidle");
-  assert.equal(await page.locator("#link-state").textContent(), "static");
+  assert.equal(await page.locator("#link-state").textContent(), "looks every 1 min");
   Object.assign(replaced, { "index.html": later(), "snapshot.js": laterSnapshot() });
   await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
   await page.locator("#card-operations .value", { hasText: "987,654" }).waitFor();
   assert.deepEqual(page.complaints, []);
+});
+
+test("a page that cannot be brought up to date is loaded anew", options, async (t) => {
+  const replaced = {};
+  const { page, other } = await follow(t, replaced);
+  await page.evaluate(() => {
+    window.sameDocument = true;
+    dash.morph = () => {
+      throw new Error("made up");
+    };
+  });
+  Object.assign(replaced, { "index.html": later(), "snapshot.js": laterSnapshot() });
+  other.socket.send(JSON.stringify({ event: "refresh", snapshot: "later", changed: ["index.html"] }));
+  await page.locator("#card-operations .value", { hasText: "987,654" }).waitFor();
+  assert.equal(await page.evaluate(() => window.sameDocument), undefined);
+  assert.equal(page.complaints.length, 1);
+  assert.match(page.complaints[0], /could not be brought up to date/);
+});
+
+test("title and icon tell a tab in the background of trouble, and of a lost link", options, async (t) => {
+  const fine = read("index.html").replace(/<title>[^<]*/, "<title>dash").replace(/icon-[a-z-]+(\.\w+\.svg" data-lost)/, "icon-healthy$1");
+  const replaced = { "index.html": fine };
+  const { page, other } = await follow(t, replaced);
+  const icon = () => page.evaluate(() => document.getElementById("site-icon").getAttribute("href"));
+  assert.match(await icon(), /icon-healthy/);
+  const bad = fine.replace("<title>", "<title>⚠ 2 · ").replace('assets/icon-healthy', 'assets/icon-critical');
+  Object.assign(replaced, { "index.html": bad, "snapshot.js": laterSnapshot() });
+  other.socket.send(JSON.stringify({ event: "refresh", snapshot: "later", changed: ["index.html"] }));
+  await page.waitForFunction(() => document.title === "⚠ 2 · dash", null, often);
+  assert.match(await icon(), /icon-critical/);
+  replaced["live.json"] = '{"live":false}';
+  await other.socket.close();
+  await page.waitForFunction(() => document.title === "⏸ ⚠ 2 · dash", null, often);
+  assert.match(await icon(), /icon-no-data/);
+  replaced["live.json"] = '{"live":true}';
+  await page.evaluate(() => dispatchEvent(new Event("online")));
+  await page.waitForFunction(() => document.title === "⚠ 2 · dash", null, often);
+  assert.match(await icon(), /icon-critical/);
 });
 
 test("strange frames are passed over", options, async (t) => {

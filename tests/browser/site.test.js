@@ -22,7 +22,7 @@ function wrapperPages() {
 }
 
 test("every page opens without an error, from nowhere but its folder", options, async () => {
-  for (const name of ["index.html", "activity.html", "data-quality.html", "404.html", ...wrapperPages()]) {
+  for (const name of ["index.html", "activity.html", "data-quality.html", ...wrapperPages()]) {
     const page = await open(browser, at(name));
     await page.waitForLoadState("load");
     const charts = await page.locator(".chart-frame:not([hidden]) .figure-place").all();
@@ -82,26 +82,3 @@ test("the menu opens on a phone", options, async (t) => {
   assert.deepEqual(page.complaints, []);
 });
 
-test("the table sorts by click and by key, and searches", options, async (t) => {
-  const page = await open(browser, at("index.html"));
-  t.after(() => page.context().close());
-  const values = () => page.locator('#wrapper-table tbody td[data-label="Operations"]').evaluateAll(
-    (cells) => cells.map((cell) => Number(cell.dataset.value)),
-  );
-  const header = page.locator("#wrapper-table th", { hasText: "Operations" });
-  await header.getByRole("button").click();
-  assert.equal(await header.getAttribute("aria-sort"), "descending");
-  assert.deepEqual(await values(), (await values()).toSorted((a, b) => b - a));
-  await header.getByRole("button").press("Enter");
-  assert.equal(await header.getAttribute("aria-sort"), "ascending");
-  assert.deepEqual(await values(), (await values()).toSorted((a, b) => a - b));
-
-  const rows = page.locator("#wrapper-table tbody tr:visible");
-  const name = await rows.first().locator("th").textContent();
-  const search = page.getByRole("searchbox");
-  await search.fill(name.toUpperCase());
-  for (const row of await rows.all()) assert.ok((await row.textContent()).includes(name));
-  await search.fill("no wrapper is called this");
-  assert.equal(await rows.count(), 0);
-  assert.ok(await page.locator("#wrapper-table-empty").isVisible());
-});

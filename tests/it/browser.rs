@@ -21,10 +21,15 @@ fn the_pages_work_in_a_browser() {
     dash(&site).arg("init").assert().success();
     site.sample(&["--days", "1", "--rate", "5/min", "--now", "2026-01-25T13:00:00Z"]);
     dash(&site).args(["snapshot", "--now", "2026-01-25T13:00:00Z"]).assert().success();
+    let many = Folder::new();
+    dash(&many).arg("init").assert().success();
+    many.sample(&["--days", "1", "--rate", "20/min", "--wrappers", "1000", "--now", "2026-01-25T13:00:00Z"]);
+    dash(&many).args(["build", "--now", "2026-01-25T13:00:00Z"]).assert().success();
     let run = Command::new("node")
         .arg("--test")
         .current_dir(tests)
         .env("DASH_SITE", site.path("output"))
+        .env("DASH_MANY", many.path("output"))
         .env("DASH_BIN", env!("CARGO_BIN_EXE_dash"))
         .timeout(LIMIT)
         .output()

@@ -306,3 +306,37 @@ fn a_daemon_takes_in_its_settings_as_they_are_edited() {
     until("output/index.html", "Third");
     until("log", "start `dash serve` again");
 }
+
+#[test]
+fn users_and_tokens_come_and_go() {
+    let folder = Folder::new();
+    dash(&folder).arg("init").assert().success();
+    let add = |name: &str, password: &str| {
+        dash(&folder)
+            .args(["user", "add", name, "--role", "admin"])
+            .write_stdin(format!("{password}\n"))
+            .assert()
+    };
+    add("ana", "short").code(1).stderr(contains("8 to 256 characters"));
+    add("a b", "correct horse").code(1).stderr(contains("letters, digits"));
+    add("ana", "correct horse").success();
+    dash(&folder).args(["user", "list"]).assert().success().stdout("ana\tadmin\n");
+    assert!(!folder.read("access.toml").contains("correct horse"));
+    let made = dash(&folder).args(["token", "add", "ci", "--quiet"]).assert().success();
+    let token = String::from_utf8(made.get_output().stdout.clone()).expect("text");
+    assert!(token.starts_with("dash_") && !folder.read("access.toml").contains(token.trim()));
+    dash(&folder)
+        .args(["token", "list", "--json"])
+        .assert()
+        .success()
+        .stdout(contains("\"role\":\"viewer\""));
+    dash(&folder).args(["token", "add", "ci"]).assert().code(1).stderr(contains("dash token remove ci"));
+    dash(&folder)
+        .args(["token", "add", "x", "--role", "root"])
+        .assert()
+        .code(2)
+        .stderr(contains("viewer, operator"));
+    dash(&folder).args(["token", "remove", "ci"]).assert().success();
+    dash(&folder).args(["user", "remove", "ana"]).assert().success();
+    dash(&folder).args(["user", "remove", "ana"]).assert().code(1).stderr(contains("dash user list"));
+}

@@ -174,7 +174,8 @@ fn assert_whole(folder: &Folder, context: &str) {
         assert_eq!(found, Some((entry.size, entry.sha256.clone())), "{path} {context}");
     }
     let expected = |path: &str| {
-        [JOURNAL, SNAPSHOT_SCRIPT, manifest::MANIFEST].contains(&path)
+        path.starts_with("archive/")
+            || [JOURNAL, SNAPSHOT_SCRIPT, manifest::MANIFEST].contains(&path)
             || journal.contains(path)
             || manifest.as_ref().is_some_and(|manifest| manifest.files.contains_key(path))
             || path.rsplit('/').next().is_some_and(|name| name.starts_with(UNFINISHED))

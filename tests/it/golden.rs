@@ -12,7 +12,10 @@ use crate::tools::{Folder, dash, files_below};
 const MOMENT: &str = "2026-01-25T13:00:00Z";
 
 fn expected_text(path: &str, bytes: &[u8]) -> String {
-    let opaque = path.starts_with("assets/") || path.starts_with("data/") || path == "snapshot.json";
+    let opaque = path.starts_with("assets/")
+        || path.starts_with("data/")
+        || path == "snapshot.json"
+        || path == "archive/page.txt";
     match std::str::from_utf8(bytes) {
         Ok(text) if !opaque => text.to_owned(),
         _ => String::new(),

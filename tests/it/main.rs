@@ -1,6 +1,8 @@
 //! Everything that is tested at a boundary: one crate, one module a topic.
 
 mod archive;
+mod archive_diff;
+mod archive_verify;
 mod browser;
 mod cli;
 mod crash;
@@ -8,6 +10,7 @@ mod export;
 mod golden;
 mod limits;
 mod logrotate;
+mod reach;
 mod report;
 mod rotate;
 mod seeded;

@@ -85,9 +85,13 @@ fn every_link_leads_to_a_file_of_the_site() {
             let target = match (path, page) {
                 ("", page) => page.to_owned(),
                 ("/", "404.html") => "index.html".to_owned(),
+                ("data:,", "404.html") => continue,
+                (path, "404.html") => path.trim_start_matches('/').to_owned(),
                 (path, page) => resolve(page, path),
             };
-            assert!(target == PUBLISHED || site.files().contains_key(&target), "`{page}` links to `{link}`");
+            // Made beside the site, from what is kept.
+            let beside = target == PUBLISHED || target == "archive/index.html";
+            assert!(beside || site.files().contains_key(&target), "`{page}` links to `{link}`");
             if !fragment.is_empty() {
                 assert!(text(&site, &target).contains(&format!("id=\"{fragment}\"")), "`{page}`: `{link}`");
             }

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
+use dash::model::names::Known;
 use dash::model::quality::{FileState, Problem, ProblemKind};
 use dash::model::rollup::{InFlight, Limits, Retention, Rollup};
 use dash::sources::settings::SourceSettings;
@@ -75,6 +76,7 @@ impl Site {
             in_flight: &self.in_flight,
             retention: Retention { first_minute: 0, first_hour: 0, first_note_day: 0 },
             limits: LIMITS,
+            known: &Known::default(),
             max_line_bytes: 1 << 20,
             now_ms: self.now_ms,
             threads,
@@ -95,7 +97,7 @@ impl Site {
             self.ledger.push(file.clone());
         }
         self.in_flight = read.in_flight.clone();
-        self.rollup.merge(read.rollup.clone(), &LIMITS);
+        self.rollup.merge(read.rollup.clone());
         read
     }
 

@@ -2,7 +2,7 @@
 
 use dash::model::quality::{Problem, ProblemKind};
 
-use crate::sources::{Site, folder, lines};
+use crate::sources::{Site, folder, line, lines};
 
 const END: &str = "\"end_time\":\"2025-01-24T09:00:00Z\"";
 
@@ -154,4 +154,32 @@ fn a_changed_mapping_holds_for_new_lines_of_a_file_that_gave_operations() {
     site.sources[0].defaults.clear();
     site.build();
     assert_eq!(reasons(&site, "logs/a.jsonl"), Vec::new());
+}
+
+#[test]
+fn one_bad_line_in_a_thousand_costs_that_line_alone() {
+    let mut site = folder();
+    let bad: [&[u8]; 5] = [
+        b"{\"wrapper_name\":\"w\",\"end_time\":\"2025-",
+        b"{\"wrapper_name\":\"\xff\"}",
+        b"{\"wrapper_name\":\"w\"}",
+        b"{\"wrapper_name\":\"w\",\"end_time\":\"1999-12-31T00:00:00Z\"}",
+        b"plain text, \"quoted",
+    ];
+    let mut log = Vec::new();
+    for id in 0..50_000_u64 {
+        match id % 1000 {
+            499 => log.extend_from_slice(bad[(id / 1000) as usize % bad.len()]),
+            _ => log.extend_from_slice(line(id).trim_end().as_bytes()),
+        }
+        log.push(b'\n');
+    }
+    site.write("logs/a.jsonl", &log);
+    let read = site.build();
+    assert_eq!((read.records, read.skipped, site.entry("logs/a.jsonl").lines), (49_950, 50, 50_000));
+    assert_eq!(site.total(), 49_950);
+    let problems = &site.entry("logs/a.jsonl").problems;
+    let mut first: Vec<_> = problems.iter().map(|problem| (problem.line, problem.count)).collect();
+    first.sort();
+    assert_eq!(first, [(500, 10), (1500, 10), (2500, 10), (3500, 10), (4500, 10)], "{problems:?}");
 }

@@ -15,13 +15,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("archive", &["model", "analysis", "report", "publish"]),
     ("sample", &["model"]),
     ("pipeline", &["model", "sources", "store", "analysis", "report", "publish"]),
-    ("serve", &["model", "analysis", "report", "publish", "pipeline"]),
+    ("access", &[]),
+    ("serve", &["model", "access", "analysis", "report", "publish", "pipeline"]),
     ("config", &["sources", "store", "analysis", "report", "publish", "archive", "serve"]),
     (
         "cli",
         &[
             "model", "sources", "store", "analysis", "report", "publish", "archive", "sample", "pipeline",
-            "serve", "config",
+            "access", "serve", "config",
         ],
     ),
 ];

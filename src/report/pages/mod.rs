@@ -9,6 +9,7 @@ use crate::model::rollup::InFlight;
 
 pub mod activity;
 pub mod chart;
+pub mod change;
 pub mod overview;
 pub mod quality;
 pub mod timeline;

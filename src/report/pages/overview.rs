@@ -1,18 +1,57 @@
 //! The first page: is everything well, and if not, where to look.
 
 use anyhow::Result;
+use serde::Serialize;
 use tera::Context;
 
 use crate::analysis::activity::FEED_HOURS;
 use crate::analysis::health::Status;
-use crate::analysis::snapshot::{Snapshot, Summary, charted};
+use crate::analysis::snapshot::{Snapshot, Summary, WrapperReport, charted};
+use crate::analysis::trend::{stretches, system_before};
+use crate::model::bucket::Bucket;
 use crate::report::charts::{health, marks_of, operations, performance};
 use crate::report::format;
 use crate::report::pages::built;
+use crate::report::pages::change::{Change, Good, count, points, relative};
 use crate::report::pages::chart::{ChartView, choices};
+use crate::report::spark::{Spark, from_zero, share, spark};
 
 /// Entries of the feed on the first page.
 const ACTIVITY: usize = 10;
+/// Wrappers in trouble that the first sentence names.
+const NAMED: usize = 3;
+/// Values of a sparkline over a day, on a card and in a row; and its pixels.
+const CARD_SPARK: (usize, u32) = (48, 40);
+const ROW_SPARK: (usize, u32) = (24, 20);
+
+/// A wrapper in the table.
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    #[serde(flatten)]
+    summary: &'a Summary,
+    spark: Option<Spark>,
+}
+
+/// How many wrappers have a status.
+#[derive(Debug, Serialize)]
+struct StatusCount {
+    status: Status,
+    /// How many come before them.
+    from: usize,
+    count: usize,
+}
+
+/// What the cards say besides the system's own figures.
+#[derive(Debug, Serialize)]
+struct Cards {
+    score: Option<Change>,
+    active: Change,
+    operations: Option<Change>,
+    success: Option<Change>,
+    active_spark: Option<Spark>,
+    operations_spark: Option<Spark>,
+    success_spark: Option<Spark>,
+}
 
 pub fn view(snapshot: &Snapshot) -> Result<Context> {
     let drawn: Vec<_> = charted(snapshot.facts).into_iter().map(|at| &snapshot.wrappers[at]).collect();
@@ -23,13 +62,17 @@ pub fn view(snapshot: &Snapshot) -> Result<Context> {
     let (choices, chosen) = choices(detailed.clone().map(|(_, detail)| detail.ranges.as_slice()));
     let marks = |at: usize| -> Vec<_> {
         let all = detailed.clone().flat_map(|(w, detail)| marks_of(&detail.ranges[at], &w.activity));
-        all.filter(|mark| mark.status <= Status::Unhealthy).collect()
+        all.filter(|mark| mark.status == Status::Critical).collect()
     };
-    let summaries: Vec<&Summary> = snapshot.wrappers.iter().map(|wrapper| &wrapper.summary).collect();
     let mut context = Context::new();
     built(snapshot, &mut context);
     context.insert("system", &snapshot.system);
     context.insert("window", &format::stretch(snapshot.facts.settings.health.window_minutes));
+    context.insert("cards", &cards(snapshot));
+    context.insert("statuses", &statuses(snapshot));
+    let worst = worst(snapshot);
+    context.insert("worst", &worst[..worst.len().min(NAMED)]);
+    context.insert("more_troubled", &worst.len().saturating_sub(NAMED));
     context.insert("choices", &choices);
     context.insert("chosen", chosen);
     context
@@ -38,7 +81,7 @@ pub fn view(snapshot: &Snapshot) -> Result<Context> {
     let bars = health::bars(drawn.iter().map(|wrapper| &wrapper.summary));
     context.insert("health", &ChartView::single(&bars)?);
     context.insert("drawn", &drawn.len());
-    context.insert("wrappers", &summaries);
+    context.insert("wrappers", &rows(snapshot));
     context.insert("activity", &snapshot.activity[..snapshot.activity.len().min(ACTIVITY)]);
     context.insert("feed_hours", &FEED_HOURS);
     context.insert("more_activity", &(snapshot.activity.len() > ACTIVITY));
@@ -46,4 +89,68 @@ pub fn view(snapshot: &Snapshot) -> Result<Context> {
     let failing = snapshot.facts.sources.iter().filter(|source| !source.problems.is_empty()).count();
     context.insert("failing_sources", &failing);
     Ok(context)
+}
+
+fn rows<'a>(snapshot: &'a Snapshot) -> Vec<Row<'a>> {
+    let row = |wrapper: &'a WrapperReport| {
+        let day = stretches([&wrapper.day].into_iter(), ROW_SPARK.0);
+        Row { summary: &wrapper.summary, spark: operations_spark(&day, ROW_SPARK.1) }
+    };
+    snapshot.wrappers.iter().map(row).collect()
+}
+
+/// Those that have a score and are not Healthy, the worst first.
+fn worst<'a>(snapshot: &'a Snapshot) -> Vec<&'a Summary> {
+    let summaries = snapshot.wrappers.iter().map(|wrapper| &wrapper.summary);
+    let mut troubled: Vec<_> = summaries.filter(|summary| summary.health.status < Status::Healthy).collect();
+    let score = |summary: &Summary| summary.health.score.unwrap_or(1.0);
+    troubled.sort_by(|a, b| score(a).total_cmp(&score(b)));
+    troubled
+}
+
+fn statuses(snapshot: &Snapshot) -> Vec<StatusCount> {
+    let has =
+        |status| snapshot.wrappers.iter().filter(|wrapper| wrapper.summary.health.status == status).count();
+    let order = [Status::Healthy, Status::Degraded, Status::Unhealthy, Status::Critical, Status::NoData];
+    let mut from = 0;
+    let mut rows = Vec::with_capacity(order.len());
+    for status in order {
+        rows.push(StatusCount { status, from, count: has(status) });
+        from += has(status);
+    }
+    rows
+}
+
+fn cards(snapshot: &Snapshot) -> Cards {
+    let (now, before) = (&snapshot.system, system_before(snapshot.facts));
+    let (points_of_day, height) = CARD_SPARK;
+    let day = stretches(snapshot.wrappers.iter().map(|wrapper| &wrapper.day), points_of_day);
+    let mut active = vec![0.0; points_of_day];
+    for wrapper in &snapshot.wrappers {
+        let own = stretches([&wrapper.day].into_iter(), points_of_day);
+        active.iter_mut().zip(&own).for_each(|(count, sum)| *count += f64::from(u8::from(sum.total() > 0)));
+    }
+    let active: Vec<_> = active.into_iter().map(Some).collect();
+    let credit = snapshot.facts.settings.health.fallback_credit;
+    let success: Vec<_> = day.iter().map(|sum| sum.success_rate(credit)).collect();
+    let total = |operations: u64| Some(operations as f64);
+    Cards {
+        score: points(now.score, before.score, Good::Up),
+        active: count(now.active_wrappers, before.active_wrappers, Good::Neither),
+        operations: relative(
+            total(now.figures.total_operations),
+            total(before.figures.total_operations),
+            Good::Neither,
+        ),
+        success: points(now.figures.success_rate, before.figures.success_rate, Good::Up),
+        active_spark: spark(&active, from_zero(&active), height),
+        operations_spark: operations_spark(&day, height),
+        success_spark: spark(&success, share(&success), height),
+    }
+}
+
+fn operations_spark(sums: &[Bucket], height: u32) -> Option<Spark> {
+    let operations: Vec<_> = sums.iter().map(|sum| Some(sum.total() as f64)).collect();
+    let some = operations.iter().flatten().any(|&count| count > 0.0);
+    some.then(|| spark(&operations, from_zero(&operations), height)).flatten()
 }

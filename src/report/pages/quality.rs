@@ -8,6 +8,7 @@ use tera::Context;
 
 use crate::analysis::snapshot::Snapshot;
 use crate::analysis::window::MINUTE_HOURS;
+use crate::model::notes::KINDS_A_DAY;
 use crate::model::quality::{FileState, Problem, ProblemKind, SourceState};
 use crate::report::pages::built;
 
@@ -55,6 +56,8 @@ pub fn view(snapshot: &Snapshot) -> Result<Context> {
     let mut context = Context::new();
     built(snapshot, &mut context);
     context.insert("sources", &facts.sources.iter().map(source).collect::<Vec<_>>());
+    let failing = facts.sources.iter().filter(|source| !source.problems.is_empty()).count();
+    context.insert("failing", &failing);
     context.insert("more_files", &(with_problems.count() - file_problems.len()));
     context.insert("files", &file_problems);
     context.insert("operations", &facts.sources.iter().map(|source| source.operations).sum::<u64>());
@@ -62,11 +65,26 @@ pub fn view(snapshot: &Snapshot) -> Result<Context> {
     context.insert("file_count", &facts.sources.iter().map(|source| source.files).sum::<u64>());
     context.insert("bytes", &facts.sources.iter().map(|source| source.bytes).sum::<u64>());
     context.insert("minute_hours", &MINUTE_HOURS);
-    context.insert("max_wrappers", &facts.reached.wrappers);
-    context.insert("max_series", &facts.reached.series);
-    context.insert("full", &facts.reached.full[..facts.reached.full.len().min(NAMES)]);
-    context.insert("more_full", &facts.reached.full.len().saturating_sub(NAMES));
+    limits(snapshot, &mut context);
     Ok(context)
+}
+
+/// Which limits are reached, and how much is summed as `other` for it.
+fn limits(snapshot: &Snapshot, context: &mut Context) {
+    let reached = &snapshot.facts.reached;
+    let failures = snapshot.facts.wrappers.iter().map(|wrapper| {
+        let days = wrapper.history.notes.iter();
+        (&wrapper.id.name, days.map(|(_, notes)| notes.other_errors()).sum::<u64>())
+    });
+    let crowded: Vec<_> = failures.filter(|(_, failures)| *failures > 0).collect();
+    context.insert("max_wrappers", &reached.wrappers);
+    context.insert("other_operations", &reached.other_operations);
+    context.insert("max_series", &reached.series);
+    context.insert("full", &reached.full[..reached.full.len().min(NAMES)]);
+    context.insert("more_full", &reached.full.len().saturating_sub(NAMES));
+    context.insert("max_kinds", &KINDS_A_DAY);
+    context.insert("crowded", &crowded[..crowded.len().min(NAMES)]);
+    context.insert("more_crowded", &crowded.len().saturating_sub(NAMES));
 }
 
 fn source(source: &SourceState) -> SourceRow<'_> {

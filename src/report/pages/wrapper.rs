@@ -8,14 +8,21 @@ use tera::Context;
 
 use crate::analysis::activity::FEED_HOURS;
 use crate::analysis::snapshot::{Detail, Snapshot, WrapperReport};
+use crate::analysis::trend::{cells, scores, stretches, wrapper_before};
 use crate::report::charts::{Chart, errors, latency, marks_of, models, operations, performance};
 use crate::report::format;
+use crate::report::pages::change::{Change, Good, points, relative};
 use crate::report::pages::chart::{ChartView, choices};
 use crate::report::pages::timeline::TimelineView;
 use crate::report::pages::{InFlightRow, SampleRow};
+use crate::report::spark::{Spark, from_zero, share, spark};
 
 /// Entries of the wrapper's own feed.
 const ACTIVITY: usize = 30;
+
+/// Values of a card's sparkline over the day, and its pixels.
+const SPARK_POINTS: usize = 48;
+const SPARK_HEIGHT: u32 = 40;
 
 /// The wrapper before or after this one, by name.
 #[derive(Debug, Serialize)]
@@ -33,6 +40,19 @@ struct ErrorRow<'a> {
     samples: Vec<SampleRow<'a>>,
 }
 
+/// What the cards say besides the wrapper's own figures.
+#[derive(Debug, Serialize)]
+struct Cards {
+    score: Option<Change>,
+    operations: Option<Change>,
+    success: Option<Change>,
+    p95: Option<Change>,
+    score_spark: Option<Spark>,
+    operations_spark: Option<Spark>,
+    success_spark: Option<Spark>,
+    p95_spark: Option<Spark>,
+}
+
 /// The page of the wrapper at that place in the snapshot.
 pub fn view(snapshot: &Snapshot, at: usize, detail: &Detail, currency: &str) -> Result<Context> {
     let wrapper = &snapshot.wrappers[at];
@@ -43,6 +63,7 @@ pub fn view(snapshot: &Snapshot, at: usize, detail: &Detail, currency: &str) -> 
     };
     let mut context = Context::new();
     context.insert("wrapper", &wrapper.summary);
+    context.insert("cards", &cards(snapshot, at));
     context.insert("previous", &neighbour(at.checked_sub(1)));
     context.insert("next", &neighbour(Some(at + 1)));
     context.insert("window", &format::stretch(snapshot.facts.settings.health.window_minutes));
@@ -61,6 +82,32 @@ pub fn view(snapshot: &Snapshot, at: usize, detail: &Detail, currency: &str) -> 
     context.insert("most_activity", &ACTIVITY);
     context.insert("more_activity", &(wrapper.activity.len() > ACTIVITY));
     Ok(context)
+}
+
+fn cards(snapshot: &Snapshot, at: usize) -> Cards {
+    let (facts, report) = (snapshot.facts, &snapshot.wrappers[at]);
+    let (now, before) = (&report.summary, wrapper_before(facts, &facts.wrappers[at]));
+    let day = stretches([&report.day].into_iter(), SPARK_POINTS);
+    let operations: Vec<_> = day.iter().map(|sum| Some(sum.total() as f64)).collect();
+    let success: Vec<_> =
+        day.iter().map(|sum| sum.success_rate(facts.settings.health.fallback_credit)).collect();
+    let p95 = cells(&report.day, |figures| figures.p95);
+    let score = scores(facts, &facts.wrappers[at], FEED_HOURS);
+    let total = |operations: u64| Some(operations as f64);
+    Cards {
+        score: points(now.health.score, before.score, Good::Up),
+        operations: relative(
+            total(now.figures.total_operations),
+            total(before.figures.total_operations),
+            Good::Neither,
+        ),
+        success: points(now.figures.success_rate, before.figures.success_rate, Good::Up),
+        p95: relative(now.figures.p95, before.figures.p95, Good::Down),
+        score_spark: spark(&score, share(&score), SPARK_HEIGHT),
+        operations_spark: spark(&operations, from_zero(&operations), SPARK_HEIGHT),
+        success_spark: spark(&success, share(&success), SPARK_HEIGHT),
+        p95_spark: spark(&p95, from_zero(&p95), SPARK_HEIGHT),
+    }
 }
 
 /// What all charts of the page share.

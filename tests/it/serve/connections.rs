@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use dash::access::Role;
+use dash::access::accounts::Accounts;
 use dash::serve::{Daemon, Rebuild, ServeSettings, bind, serve};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,7 +23,7 @@ async fn a_port_in_use_is_an_error_that_says_what_to_do() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("bound");
     let settings = ServeSettings { bind: address, ..ServeSettings::default() };
-    let error = bind(&settings).expect_err("it is taken").to_string();
+    let error = bind(&settings, Path::new(".")).expect_err("it is taken").to_string();
     assert!(error.contains(&format!("port {} is in use", address.port())), "{error}");
     assert!(error.contains("--bind 127.0.0.1:0"), "{error}");
 }
@@ -30,8 +32,9 @@ async fn a_port_in_use_is_an_error_that_says_what_to_do() {
 async fn an_empty_folder_is_an_error_that_says_what_to_do() {
     let output = tempfile::tempdir().expect("a temporary folder");
     let settings = ServeSettings { bind: "127.0.0.1:0".parse().expect("valid"), ..Default::default() };
-    let listener = bind(&settings).expect("a free port");
-    let daemon = Daemon { output: output.path().to_owned(), settings, rebuild: None, watch: Vec::new() };
+    let root = output.path().to_owned();
+    let listener = bind(&settings, &root).expect("a free port");
+    let daemon = Daemon { output: root.clone(), root, settings, rebuild: None, watch: Vec::new() };
     let error = serve(listener, daemon, std::future::pending()).await.expect_err("there is nothing to serve");
     assert!(error.to_string().contains("run `dash build` first"), "{error:#}");
 }
@@ -39,9 +42,14 @@ async fn an_empty_folder_is_an_error_that_says_what_to_do() {
 #[tokio::test]
 async fn others_are_kept_out_until_they_are_let_in() {
     let settings = ServeSettings { bind: "0.0.0.0:0".parse().expect("valid"), ..Default::default() };
-    let error = bind(&settings).expect_err("it is open to all").to_string();
-    assert!(error.contains("public = true"), "{error}");
-    assert!(bind(&ServeSettings { public: true, ..settings }).is_ok());
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let error = bind(&settings, home.path()).expect_err("it is open to all").to_string();
+    assert!(error.contains("public = true") && error.contains("dash user add"), "{error}");
+    assert!(bind(&ServeSettings { public: true, ..settings.clone() }, home.path()).is_ok());
+    let mut accounts = Accounts::default();
+    accounts.add_token("ci", "secret", Role::Viewer).expect("free");
+    accounts.write(&home.path().join("access.toml")).expect("writable");
+    assert!(bind(&settings, home.path()).is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -109,7 +109,8 @@ async fn a_folder_that_is_a_link_is_not_followed() {
     fs::rename(output.join("archive"), &elsewhere).expect("ours");
     std::os::unix::fs::symlink(&elsewhere, output.join("archive")).expect("free");
     let settings = dash::serve::ServeSettings::default();
-    let daemon = dash::serve::Daemon { output, settings, rebuild: None, watch: Vec::new() };
+    let root = server.home.path().to_owned();
+    let daemon = dash::serve::Daemon { root, output, settings, rebuild: None, watch: Vec::new() };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let error = dash::serve::serve(listener, daemon, std::future::pending()).await.expect_err("it is a link");
     assert!(format!("{error:#}").contains("reached by a link"), "{error:#}");
@@ -166,8 +167,12 @@ async fn nothing_but_the_site_is_ever_served() {
     fs::write(home.path().join("secret.txt"), "SECRET").expect("writable");
     std::os::unix::fs::symlink(home.path().join("secret.txt"), output.join("link.txt")).expect("free");
     std::os::unix::fs::symlink(home.path(), output.join("linked")).expect("free");
+    let archive = output.join("archive");
+    fs::write(archive.join(".hidden.txt"), "SECRET").expect("writable");
+    std::os::unix::fs::symlink(home.path().join("secret.txt"), archive.join("link.txt")).expect("free");
+    std::os::unix::fs::symlink(home.path(), archive.join("linked")).expect("free");
     for attack in ATTACKS {
-        for prefix in ["", "/api", "/api/v1", "/assets"] {
+        for prefix in ["", "/api", "/api/v1", "/assets", "/archive"] {
             let line =
                 format!("GET {prefix}{attack} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
             let answer = server.raw(line.as_bytes()).await.expect("an answer");
@@ -176,6 +181,36 @@ async fn nothing_but_the_site_is_ever_served() {
             assert!(!body.contains("SECRET") && !body.contains("root:"), "{line}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kept_snapshots_are_served_as_they_are_on_the_disk() {
+    let server = Server::start().await;
+    let entry = server.output().join("archive/20260125T130000Z");
+    fs::create_dir_all(entry.join("wrappers")).expect("writable");
+    fs::create_dir_all(server.output().join("archive/assets")).expect("writable");
+    fs::write(entry.join("index.html"), "<p>kept</p>".repeat(500)).expect("writable");
+    fs::write(entry.join("wrappers/a b.html"), "wrapper").expect("writable");
+    fs::write(server.output().join("archive/assets/a.0123abcd.css"), "a{}").expect("writable");
+
+    let page = server.get("/archive/20260125T130000Z/").await;
+    assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
+    let target = "/archive/20260125T130000Z/index.html";
+    let packed = server.ask("GET", target, &[("accept-encoding", "gzip")]).await;
+    assert_eq!(packed.header("content-encoding"), "gzip");
+    let again = server.ask("GET", target, &[("if-none-match", page.header("etag"))]).await;
+    assert_eq!(again.status, 304);
+    assert_eq!(server.get("/archive/20260125T130000Z/wrappers/a%20b.html").await.text(), "wrapper");
+    let folder = server.get("/archive/20260125T130000Z").await;
+    assert_eq!((folder.status, folder.header("location")), (308, "./20260125T130000Z/"));
+    assert!(server.get("/archive/assets/a.0123abcd.css").await.header("cache-control").contains("immutable"));
+    for nothing in
+        ["/archive/20260125T130000Z/wrappers/", "/archive/20260125T130000Z/none.html", "/archive/x/"]
+    {
+        assert_eq!(server.get(nothing).await.status, 404, "{nothing}");
+    }
+    fs::write(entry.join("index.html"), "another").expect("writable");
+    assert_eq!(server.get(target).await.text(), "another");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! The daemon over a real socket: a made-up site is published to a folder and served on a free port.
 
+mod access;
 mod api;
 mod connections;
 mod files;
@@ -44,16 +45,24 @@ impl Server {
         change: impl FnOnce(&mut ServeSettings),
         rebuild: impl FnOnce(PathBuf) -> Option<Rebuild>,
     ) -> Server {
-        let home = tempfile::tempdir().expect("a temporary folder");
-        let output = home.path().join("output");
+        Server::at(tempfile::tempdir().expect("a temporary folder"), change, rebuild).await
+    }
+
+    /// The same for a site's folder with something in it.
+    async fn at(
+        home: TempDir,
+        change: impl FnOnce(&mut ServeSettings),
+        rebuild: impl FnOnce(PathBuf) -> Option<Rebuild>,
+    ) -> Server {
+        let (root, output) = (home.path().to_owned(), home.path().join("output"));
         site::publish(&output, 0);
         let mut settings =
             ServeSettings { bind: "127.0.0.1:0".parse().expect("valid"), ..Default::default() };
         change(&mut settings);
-        let listener = bind(&settings).expect("a free port");
+        let listener = bind(&settings, &root).expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let watch = vec![home.path().to_owned()];
-        let daemon = Daemon { output: output.clone(), settings, rebuild: rebuild(output), watch };
+        let daemon = Daemon { root, output: output.clone(), settings, rebuild: rebuild(output), watch };
         let (stop, stopped) = oneshot::channel();
         let shutdown = async {
             let _ = stopped.await;
@@ -79,12 +88,24 @@ impl Server {
     }
 
     async fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
-        let mut head =
-            format!("{method} {target} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", self.address);
-        for (name, value) in headers {
-            head += &format!("{name}: {value}\r\n");
+        self.raw(&self.head(method, target, headers)).await.expect("an answer")
+    }
+
+    /// Sends a body.
+    async fn post(&self, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let length = body.len().to_string();
+        let headers = [headers, &[("content-length", length.as_str())]].concat();
+        let head = self.head("POST", target, &headers);
+        self.raw(&[&head, body].concat()).await.expect("an answer")
+    }
+
+    fn head(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Vec<u8> {
+        let mut head = format!("{method} {target} HTTP/1.1\r\nconnection: close\r\n");
+        if !headers.iter().any(|header| header.0 == "host") {
+            head += &format!("host: {}\r\n", self.address);
         }
-        self.raw((head + "\r\n").as_bytes()).await.expect("an answer")
+        headers.iter().for_each(|(name, value)| head += &format!("{name}: {value}\r\n"));
+        (head + "\r\n").into_bytes()
     }
 
     /// Sends these bytes and reads until the daemon closes; `None` where it answers nothing.

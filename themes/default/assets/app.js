@@ -43,4 +43,12 @@ dash.update = () => {
   dash.update();
   setInterval(() => dash.time.show(document.getElementById("main")), 30000);
   dash.live.start();
+
+  // The last pages open without a network. A snapshot that was kept or mailed does not change, and is no site
+  // of its own.
+  const installable = document.querySelector('link[rel="manifest"]') && !document.getElementById("kept");
+  if (installable && navigator.serviceWorker && location.protocol.startsWith("http")) {
+    const worker = new URL(`${document.documentElement.dataset.root}sw.js`, document.baseURI);
+    navigator.serviceWorker.register(worker).catch((error) => console.warn("nothing is kept for later:", error));
+  }
 })();

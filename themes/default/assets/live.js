@@ -5,12 +5,23 @@ dash.live = (() => {
   const page = document.documentElement;
   const root = new URL(page.dataset.root, document.baseURI);
   const refreshSeconds = Number(page.dataset.refreshSeconds);
+  const leastDelay = 1000;
   const mostDelay = 30000;
-  let delay = 1000;
+  let delay = leastDelay;
+  let socket = null;
+  // Ends a wait for the next attempt early.
+  let hurry = () => {};
   // Refreshes run one after the other.
   let running = Promise.resolve();
 
-  const words = { live: "live", reconnecting: "reconnecting…", static: "static" };
+  const every = refreshSeconds % 60 === 0 ? `${refreshSeconds / 60} min` : `${refreshSeconds} s`;
+  const words = {
+    live: "live",
+    reconnecting: "reconnecting…",
+    watching: `looks every ${every}`,
+    static: "static",
+    offline: "offline",
+  };
 
   function setState(state) {
     const element = document.getElementById("link-state");
@@ -19,9 +30,20 @@ dash.live = (() => {
     element.textContent = words[state];
   }
 
+  // A tab in the background shows by its title and icon that what it shows may be old.
+  function setLost(lost) {
+    const icon = document.getElementById("site-icon");
+    const mark = "⏸ ";
+    const title = document.title.startsWith(mark) ? document.title.slice(mark.length) : document.title;
+    document.title = lost ? mark + title : title;
+    icon.dataset.found ??= icon.getAttribute("href");
+    icon.setAttribute("href", lost ? icon.dataset.lost : icon.dataset.found);
+  }
+
   async function read(path) {
     const answer = await fetch(new URL(path, root), { cache: "no-cache" });
     if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
+    dash.time.setClock(answer.headers.get("date"));
     return answer.text();
   }
 
@@ -36,9 +58,18 @@ dash.live = (() => {
     return [here, `${here}index.html`, `${here}.html`].includes(path);
   }
 
-  const assetsOf = (tree) => [...tree.head.querySelectorAll("script[src], link[href]")].map(
+  // What the page is drawn with. The icon changes with the status.
+  const assetsOf = (tree) => [...tree.head.querySelectorAll("script[src], link[rel=stylesheet]")].map(
     (element) => element.getAttribute("src") ?? element.getAttribute("href"),
   );
+
+  function takeOver(tree) {
+    dash.morph(tree.getElementById("main"));
+    document.title = tree.title;
+    const icon = document.getElementById("site-icon");
+    icon.dataset.found = tree.getElementById("site-icon").getAttribute("href");
+    icon.setAttribute("href", icon.dataset.found);
+  }
 
   async function fetchPage() {
     const answer = await fetch(location.href.split("#")[0], { cache: "no-cache" });
@@ -50,13 +81,19 @@ dash.live = (() => {
       return;
     }
     try {
-      dash.morph(tree.getElementById("main"));
+      takeOver(tree);
     } catch (error) {
       console.error("the page is loaded anew, for it could not be brought up to date:", error);
       location.reload();
-      return;
     }
-    document.title = tree.title;
+  }
+
+  const heading = () => document.querySelector("h1")?.textContent.trim();
+
+  function announce(snapshot, before) {
+    const newest = snapshot.last_data ? `data up to ${dash.time.full(new Date(snapshot.last_data))}` : "no data yet";
+    const news = heading() === before ? "" : `. ${heading()}`;
+    document.getElementById("announcer").textContent = `Updated, ${newest}${news}`;
   }
 
   async function refresh(changed) {
@@ -65,19 +102,20 @@ dash.live = (() => {
     // The snapshot just read may be newer than the one that was told of, and its changes are told of next.
     const named = changed?.some(isThisPage);
     if (!named && snapshot.id === window.dashSnapshot?.id) return;
+    const before = heading();
     if (named || !changed?.length) await fetchPage();
     window.dashSnapshot = snapshot;
     dash.update();
-    const newest = snapshot.last_data ? `data up to ${dash.time.full(new Date(snapshot.last_data))}` : "no data yet";
-    document.getElementById("announcer").textContent = `Updated, ${newest}`;
+    announce(snapshot, before);
   }
 
   function refreshSoon(changed) {
-    running = running.then(() => refresh(changed)).catch((error) => {
+    const next = running.then(() => refresh(changed));
+    running = next.catch((error) => {
       // The next refresh, or the next connection's hello, brings what this one missed.
       console.warn("a refresh was missed:", error);
     });
-    return running;
+    return next;
   }
 
   // What the daemon wants every reader to know, above the page; without a message it goes away.
@@ -102,31 +140,41 @@ dash.live = (() => {
     } catch {
       return;
     }
-    if (message?.event === "refresh") refreshSoon(message.changed);
+    if (message?.event === "refresh") refreshSoon(message.changed).catch(() => {});
     if (message?.event === "notice") setNotice(message.message);
   }
+
+  // The answer to a hello with an older id is what was missed.
+  const hello = () => socket.send(JSON.stringify({ event: "hello", snapshot: window.dashSnapshot?.id ?? "" }));
 
   function connect() {
     const address = new URL("ws", root);
     address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-    const socket = new WebSocket(address);
+    socket = new WebSocket(address);
     socket.addEventListener("open", () => {
-      delay = 1000;
+      delay = leastDelay;
       setNotice(null);
-      socket.send(JSON.stringify({ event: "hello", snapshot: window.dashSnapshot?.id ?? "" }));
+      hello();
       setState("live");
+      setLost(false);
     });
     socket.addEventListener("message", (event) => receive(event.data));
     socket.addEventListener("close", reconnect);
   }
 
-  function reconnect() {
+  // Ever later, and not all readers at once.
+  async function reconnect() {
     setState("reconnecting");
-    setTimeout(async () => {
+    do {
+      const wait = delay * (0.5 + Math.random() / 2);
+      await new Promise((resolve) => {
+        hurry = resolve;
+        setTimeout(resolve, wait);
+      });
       delay = Math.min(delay * 2, mostDelay);
-      if (await answers().catch(() => false)) connect();
-      else reconnect();
-    }, delay);
+      if (delay > 2 * leastDelay) setLost(true);
+    } while (!(await answers().catch(() => false)));
+    connect();
   }
 
   // A plain file host serves the file that was built, which says `false`: asking for the socket there would
@@ -135,18 +183,46 @@ dash.live = (() => {
     return JSON.parse(await read("live.json")).live === true;
   }
 
-  function poll() {
-    setState("static");
-    if (!refreshSeconds) return;
-    const look = () => document.hidden || refreshSoon();
+  // A device that slept, or was without a network, does not wait for its turn. A socket may have died
+  // meanwhile without anyone having told: writing to it finds out.
+  function wake() {
+    if (document.hidden || !socket) return;
+    delay = leastDelay;
+    hurry();
+    if (socket.readyState === WebSocket.OPEN) hello();
+  }
+
+  async function look() {
+    if (document.hidden) return;
+    try {
+      await refreshSoon();
+      setState("watching");
+      setLost(false);
+    } catch {
+      setState("offline");
+      setLost(true);
+    }
+  }
+
+  function poll(state) {
+    if (!refreshSeconds) return setState("static");
+    setState(state);
     setInterval(look, refreshSeconds * 1000);
     document.addEventListener("visibilitychange", look);
+    addEventListener("online", look);
   }
 
   async function start() {
     if (!location.protocol.startsWith("http")) return;
-    if (await answers().catch(() => false)) connect();
-    else poll();
+    try {
+      if (!(await answers())) return poll("watching");
+    } catch (error) {
+      // Without an answer at all this page came from what the browser kept.
+      return poll(error instanceof TypeError ? "offline" : "watching");
+    }
+    document.addEventListener("visibilitychange", wake);
+    addEventListener("online", wake);
+    connect();
   }
 
   return { start };

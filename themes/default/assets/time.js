@@ -3,14 +3,29 @@
 
 dash.time = (() => {
   const replaced = ".event-time time, .detail time, #wrapper-table time, #source-table time";
+  // What has to be added to this device's clock, in milliseconds: it may be wrong, and the host's is not.
+  let ahead = 0;
+  const now = () => Date.now() + ahead;
+
+  function setClock(date) {
+    const told = Date.parse(date ?? "");
+    // Less than a minute is the time that the answer took.
+    if (!Number.isNaN(told)) ahead = Math.abs(told - Date.now()) > 60000 ? told - Date.now() : 0;
+  }
 
   function full(date) {
     return `${date.toISOString().slice(0, 16).replace("T", " ")} UTC`;
   }
 
+  // Without the date where that is today's.
+  function brief(date) {
+    const today = new Date(now()).toISOString().slice(0, 10);
+    return full(date).replace(`${today} `, "");
+  }
+
   // In words, or nothing where the full time says it better.
   function ago(date) {
-    const seconds = (Date.now() - date.getTime()) / 1000;
+    const seconds = (now() - date.getTime()) / 1000;
     if (seconds < -60 || seconds > 14 * 86400) return null;
     if (seconds < 60) return "just now";
     if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
@@ -28,7 +43,8 @@ dash.time = (() => {
     for (const element of parent.querySelectorAll("[data-stamp] time")) {
       const date = new Date(element.dateTime);
       const words = ago(date);
-      element.textContent = words ? `${full(date)}, ${words}` : full(date);
+      element.title = full(date);
+      element.textContent = words ? `${brief(date)}, ${words}` : full(date);
     }
   }
 
@@ -43,5 +59,5 @@ dash.time = (() => {
     }
   }
 
-  return { show, stamp, full };
+  return { show, stamp, full, setClock };
 })();

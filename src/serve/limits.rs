@@ -1,0 +1,92 @@
+//! How many requests a client may make: a bucket each that fills at the allowed rate, and from which every
+//! request takes one.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::access::attempts::block;
+
+/// Seconds of the allowed rate that may be asked for at once: a page brings a dozen files along.
+const BURST_SECONDS: f64 = 10.0;
+/// Most clients that are told apart at a time.
+const REMEMBERED: usize = 20_000;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Limits {
+    per_second: f64,
+    buckets: Mutex<HashMap<IpAddr, Bucket>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    left: f64,
+    at: Instant,
+}
+
+impl Limits {
+    pub fn new(per_second: u32) -> Limits {
+        Limits { per_second: f64::from(per_second), buckets: Mutex::default() }
+    }
+
+    /// Takes one request of a client.
+    ///
+    /// # Errors
+    /// If there is none left: how long it takes until there is.
+    pub fn take(&self, from: IpAddr, now: Instant) -> Result<(), Duration> {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if buckets.len() >= REMEMBERED && !buckets.contains_key(&block(from)) {
+            // Who has not asked for long has a full bucket, as a stranger has.
+            buckets.retain(|_, bucket| self.left(*bucket, now) < self.full());
+            if buckets.len() >= REMEMBERED {
+                buckets.clear();
+            }
+        }
+        let bucket = buckets.entry(block(from)).or_insert(Bucket { left: self.full(), at: now });
+        *bucket = Bucket { left: self.left(*bucket, now), at: now };
+        if bucket.left < 1.0 {
+            return Err(Duration::from_secs_f64((1.0 - bucket.left) / self.per_second));
+        }
+        bucket.left -= 1.0;
+        Ok(())
+    }
+
+    fn full(&self) -> f64 {
+        self.per_second * BURST_SECONDS
+    }
+
+    fn left(&self, bucket: Bucket, now: Instant) -> f64 {
+        let since = now.saturating_duration_since(bucket.at).as_secs_f64();
+        (bucket.left + since * self.per_second).min(self.full())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn a_client_gets_its_rate_and_others_theirs() {
+        let (limits, start) = (Limits::new(2), Instant::now());
+        let (one, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+        for _ in 0..20 {
+            assert_eq!(limits.take(one, start), Ok(()));
+        }
+        assert_eq!(limits.take(one, start), Err(Duration::from_millis(500)));
+        assert_eq!(limits.take(other, start), Ok(()));
+        let later = start + Duration::from_millis(500);
+        assert_eq!((limits.take(one, later), limits.take(one, later).is_err()), (Ok(()), true));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let (limits, now) = (Limits::new(1), Instant::now());
+        for at in 0..REMEMBERED as u32 * 2 {
+            let _ = limits.take(Ipv4Addr::from_bits(at).into(), now);
+        }
+        assert!(limits.buckets.lock().expect("no panic").len() <= REMEMBERED);
+    }
+}
