@@ -26,6 +26,10 @@ bench *ARGS:
 crosscheck:
     python3 benches/crosscheck.py
 
+# Random input for a reader, `json` or `csv`, for a minute; needs `cargo install cargo-fuzz` and a nightly toolchain
+fuzz TARGET:
+    cargo +nightly fuzz run {{TARGET}} -- -max_total_time=60
+
 # The picture in the README, from sample operations
 picture:
     #!/usr/bin/env bash

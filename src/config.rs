@@ -10,10 +10,12 @@ use toml::Table;
 
 use crate::analysis::facts::Settings;
 use crate::analysis::health::{HealthSettings, Preset};
+use crate::analysis::service::ServiceSettings;
 use crate::archive::settings::ArchiveSettings;
 use crate::publish::sha256;
 use crate::report::SiteSettings;
 use crate::serve::ServeSettings;
+use crate::sources::inbox;
 use crate::sources::settings::{SourceSettings, validate};
 use crate::store::settings::StoreSettings;
 
@@ -32,6 +34,7 @@ pub struct Config {
     pub analysis: Settings,
     pub store: StoreSettings,
     pub archive: ArchiveSettings,
+    pub service: ServiceSettings,
     pub serve: ServeSettings,
     pub sources: Vec<SourceSettings>,
     /// SHA-256 of the file.
@@ -47,6 +50,7 @@ struct File {
     activity: Activity,
     store: StoreSettings,
     archive: ArchiveSettings,
+    service: ServiceSettings,
     serve: ServeSettings,
     source: Vec<SourceSettings>,
 }
@@ -92,6 +96,9 @@ fn parse(text: &str, root: &Path) -> Result<Config> {
         bail!("in `[site]`: `base_url = \"{url}\"` does not begin with `http://` or `https://`");
     }
     file.store.validate().map_err(|problem| anyhow!("in `[store]`: {problem}"))?;
+    if let Some(problem) = file.service.problem() {
+        bail!("in `[service]`: {problem}");
+    }
     if let Some(problem) = file.archive.problem() {
         bail!("in `[archive]`: {problem}");
     }
@@ -102,15 +109,18 @@ fn parse(text: &str, root: &Path) -> Result<Config> {
         bail!("in `[activity]`: `quiet_after_minutes` is not between 1 and 525600");
     }
     let logs = SourceSettings { path: DEFAULT_LOGS.to_owned(), optional: true, ..SourceSettings::default() };
+    let mut sources = if file.source.is_empty() { vec![logs] } else { file.source };
+    sources.extend(inbox::source(root, &sources));
     Ok(Config {
         root: root.to_owned(),
         site: file.site,
         analysis: Settings { health, quiet_after_minutes: file.activity.quiet_after_minutes },
         store: file.store,
         archive: file.archive,
+        service: file.service,
         serve: file.serve,
         hash: sha256(text.as_bytes()),
-        sources: if file.source.is_empty() { vec![logs] } else { file.source },
+        sources,
     })
 }
 

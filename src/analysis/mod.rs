@@ -7,10 +7,12 @@
 //! [`snapshot::WrapperReport`] for a page alone.
 
 pub mod activity;
+pub mod breakdown;
 pub mod facts;
 pub mod figures;
 pub mod health;
 pub mod cells;
 pub mod snapshot;
 pub mod trend;
+pub mod service;
 pub mod window;

@@ -10,7 +10,7 @@ use tera::Context;
 use crate::analysis::health::Status;
 use crate::archive::index::{Index, Row};
 use crate::archive::keep::milliseconds;
-use crate::archive::{FOLDER, calendar, disk, of};
+use crate::archive::{FOLDER, calendar, disk, of, service};
 use crate::model::time::rfc3339;
 use crate::publish::sha256;
 use crate::report::reach::atom::{self, FEED, Feed};
@@ -58,7 +58,7 @@ struct Line<'a> {
 pub fn write(output: &Path, index: &Index, settings: &SiteSettings) -> Result<()> {
     let theme = Theme::embedded().context("loading the theme")?;
     let place = Place { root: "../", section: "archive", settings };
-    let html = theme.page_of("archive.html", &place, view(index)?)?;
+    let html = theme.page_of("archive.html", &place, view(index, &of(output))?)?;
     let archive = of(output);
     let put = || -> std::io::Result<()> {
         fs::create_dir_all(&archive)?;
@@ -113,7 +113,7 @@ fn made_by(theme: &str, settings: &SiteSettings) -> String {
     sha256(format!("{} {theme} {settings:?}", env!("CARGO_PKG_VERSION")).as_bytes())
 }
 
-fn view(index: &Index) -> Result<Context> {
+fn view(index: &Index, archive: &Path) -> Result<Context> {
     let rows = index.snapshots.iter().rev();
     let lines = rows.take(ROWS).map(line).collect::<Result<Vec<_>>>()?;
     let mut context = Context::new();
@@ -123,6 +123,7 @@ fn view(index: &Index) -> Result<Context> {
     context.insert("count", &index.snapshots.len());
     context.insert("bytes", &index.snapshots.iter().map(|row| row.bytes).sum::<u64>());
     context.insert("shared", &index.assets.values().map(|file| file.size).sum::<u64>());
+    context.insert("service", &service::months(archive));
     context.insert("damaged", &index.damaged);
     Ok(context)
 }

@@ -27,6 +27,7 @@ pub mod calendar;
 pub mod list;
 pub mod diff;
 pub mod compared;
+pub mod service;
 
 use std::path::{Path, PathBuf};
 

@@ -40,7 +40,7 @@ pub fn create(dir: &Path) -> Result<()> {
         File::create_new(dir.join(FILE))?.write_all(SETTINGS.as_bytes())?;
         let ignore = dir.join(".gitignore");
         if !ignore.exists() {
-            fs::write(ignore, "/.dash/\n/access.toml\n/output/\n")?;
+            fs::write(ignore, "/.dash/\n/access.toml\n/inbox/\n/output/\n")?;
         }
         Ok(())
     };

@@ -4,6 +4,7 @@
 
 mod build;
 mod check;
+mod completions;
 mod diff;
 mod export;
 mod init;
@@ -97,6 +98,10 @@ enum Command {
     /// Keys with which scripts may ask the daemon
     #[command(subcommand)]
     Token(token::Token),
+    /// A script that completes commands and flags in a shell
+    Completions(completions::Completions),
+    /// Pages for `man`
+    Man(completions::Manual),
 }
 
 /// The program: parses the command line, runs the command, prints an error once with its chain.
@@ -130,6 +135,8 @@ fn run(cli: &Cli, talk: &Talk) -> Result<()> {
         Command::Check => check::run(&cli.common, talk),
         Command::User(user) => user::run(user, &cli.common, talk),
         Command::Token(token) => token::run(token, &cli.common, talk),
+        Command::Completions(arguments) => completions::completions(arguments),
+        Command::Man(arguments) => completions::manual(arguments, talk),
     }
 }
 

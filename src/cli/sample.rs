@@ -29,7 +29,7 @@ pub struct Sample {
 }
 
 /// What traffic to make.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct TrafficFlags {
     /// How many wrappers make them
     #[arg(long, default_value = "5", value_parser = clap::value_parser!(u32).range(1..=100_000))]

@@ -1,5 +1,6 @@
 //! `dash serve`: build, serve, watch, rebuild, push.
 
+use std::fs;
 use std::io::{BufWriter, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,11 +19,11 @@ use crate::config::{DEFAULT_LOGS, FILE};
 use crate::model::time::DAY_MS;
 use crate::pipeline::{self, Built};
 use crate::sample::Generator;
-use crate::serve::{Daemon, Rebuild, ServeSettings, address, bind, serve};
-use crate::sources::Progress;
+use crate::serve::{Daemon, Rebuild, Rebuilt, ServeSettings, address, bind, serve};
+use crate::sources::{Progress, inbox};
 use crate::store::Store;
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Serve {
     /// Where to listen: `127.0.0.1:5000`, or `:5000` for short; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", env = "DASH_BIND", value_parser = address)]
@@ -50,41 +51,65 @@ pub fn run(arguments: &Serve, common: &Common, talk: &Talk) -> Result<()> {
     if arguments.sample && !common.config.exists() && common.config.file_name() == Some(FILE.as_ref()) {
         init::create(common.config.parent().unwrap_or(Path::new(".")))?;
     }
-    let site = Site::open(common)?;
-    let mut settings = site.config.serve.clone();
-    if let Some(bind) = arguments.bind {
-        settings.bind = bind;
-    }
-    settings.public |= arguments.public;
+    let site = with_inbox(Site::open(common)?, common, arguments)?;
+    let settings = arguments.settings(&site);
     let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
     let listener = runtime.block_on(async { bind(&settings, &site.config.root) })?;
     if arguments.sample {
         start_sample(arguments, &site, talk)?;
     }
     let (root, output) = (site.config.root.clone(), site.output.clone());
-    let daemon = if arguments.no_build {
-        Daemon { root, output, settings, rebuild: None, watch: Vec::new() }
-    } else {
+    if !arguments.no_build {
         let begun = Instant::now();
         let built = build_site(&site, &talk.progress())?;
         build::summary(&built, begun.elapsed().as_secs_f64()).iter().for_each(|line| talk.say(line));
-        let watch = watched(&site, common);
-        Daemon { root, output, settings, rebuild: Some(rebuild(site.config.serve, common.clone())), watch }
-    };
+    }
+    let (watch, rebuild) = (arguments.watched(&site, common), rebuild(arguments.clone(), common.clone()));
+    let daemon = Daemon { root, output, settings, rebuild: Some(rebuild), watch };
     runtime.block_on(serve(listener, daemon, stopped()))
+}
+
+/// The site with its folder for reports: there from the beginning, since a folder made later is not watched.
+fn with_inbox(site: Site, common: &Common, arguments: &Serve) -> Result<Site> {
+    let inbox = site.config.root.join(inbox::FOLDER);
+    if arguments.no_build || inbox.exists() {
+        return Ok(site);
+    }
+    fs::create_dir(&inbox).with_context(|| format!("making `{}`", inbox.display()))?;
+    Site::open(common)
+}
+
+impl Serve {
+    /// How to serve, with the flags laid over the settings.
+    fn settings(&self, site: &Site) -> ServeSettings {
+        let mut settings = site.config.serve.clone();
+        if let Some(bind) = self.bind {
+            settings.bind = bind;
+        }
+        settings.public |= self.public;
+        let below_root = |path: PathBuf| site.config.root.join(path);
+        settings.tls_certificate = settings.tls_certificate.map(below_root);
+        settings.tls_key = settings.tls_key.map(below_root);
+        settings
+    }
+
+    /// The settings, and the folders in which a change may mean new operations.
+    fn watched(&self, site: &Site, common: &Common) -> Vec<PathBuf> {
+        let sources = site.config.sources.iter().filter(|_| !self.no_build);
+        let folders = sources.map(|source| source.watched(&site.config.root));
+        folders.chain([common.config.clone()]).collect()
+    }
 }
 
 /// Builds with the settings as they are at the time: someone may edit them, and whatever else builds the site
 /// reads them anew, too.
-fn rebuild(mut serving: ServeSettings, common: Common) -> Rebuild {
+fn rebuild(arguments: Serve, common: Common) -> Rebuild {
     Box::new(move || {
-        let site = Site::open(&common)?;
-        if site.config.serve != serving {
-            tracing::warn!("`[serve]` has changed; start `dash serve` again for it to apply");
-            serving = site.config.serve.clone();
+        let (site, built) = (Site::open(&common)?, !arguments.no_build);
+        if built {
+            build_site(&site, &|_| {})?;
         }
-        build_site(&site, &|_| {})?;
-        Ok(watched(&site, &common))
+        Ok(Rebuilt { watch: arguments.watched(&site, &common), settings: arguments.settings(&site), built })
     })
 }
 
@@ -94,12 +119,6 @@ fn build_site(site: &Site, progress: &(dyn Fn(Progress) + Sync)) -> Result<Built
     let built = pipeline::build(&mut store, &site.plan(), progress)?;
     list::refresh(&site.output, &built.theme, &site.config.site)?;
     Ok(built)
-}
-
-/// The settings, and the folders in which a change may mean new operations.
-fn watched(site: &Site, common: &Common) -> Vec<PathBuf> {
-    let folders = site.config.sources.iter().map(|source| source.watched(&site.config.root));
-    folders.chain([common.config.clone()]).collect()
 }
 
 async fn stopped() {

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::archive::entry::Input;
 use crate::archive::keep::{Kept, Occasion, keep};
+use crate::archive::service::{self, About};
 use crate::archive::settings::Span;
 use crate::archive::{self, entry, list};
 use crate::cli::Common;
@@ -49,6 +50,11 @@ pub fn run(arguments: &Snapshot, common: &Common, talk: &Talk) -> Result<()> {
         inputs: store.files()?.iter().map(input).collect(),
     };
     let mut kept = keep(&site.output, &built.published.manifest, &occasion)?;
+    if kept.is_new {
+        let about = About { site: &site.config.site, service: &site.config.service, moment_ms: started_ms };
+        let months = pipeline::months(&store, &site.plan(), &site.config.service)?;
+        service::write(&site.output, &months, &about)?;
+    }
     let outdated = outdated(&site, &kept.index, started_ms);
     if kept.is_new || !outdated.is_empty() {
         remove(&site, &mut kept.index, &outdated)?;

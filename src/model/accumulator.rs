@@ -260,7 +260,9 @@ impl Open {
     fn add(&mut self, time: i64, operation: &Operation, bin: Option<i16>) {
         self.time = time;
         self.bucket.add_counts(operation);
-        self.bins.extend(bin);
+        if let Some(bin) = bin {
+            self.bins.push(bin);
+        }
     }
 
     fn close(&mut self, into: &mut Bucket) {

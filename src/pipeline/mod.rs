@@ -11,6 +11,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::analysis::facts::{Facts, Settings};
+use crate::analysis::service::{self, Month, MonthReport, ServiceSettings};
 use crate::analysis::snapshot::{Snapshot, snapshot};
 use crate::model::parallel;
 use crate::model::quality::SourceState;
@@ -23,6 +24,7 @@ use crate::report::{SiteSettings, Theme, dataset, datasets, render, summary};
 use crate::sources::discover::{Discovery, discover};
 use crate::sources::settings::SourceSettings;
 use crate::sources::{self, Progress};
+use crate::store::chunks::Span;
 use crate::store::settings::StoreSettings;
 use crate::store::{Reading, Store};
 
@@ -99,6 +101,21 @@ pub fn gather(plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Facts
     let mut store = Store::open(plan.root)?;
     let read = read(plan, &mut store, progress)?;
     facts::all(plan, &store, read.sources)
+}
+
+/// The service level of the plan's month and of the one before it, newest first.
+pub fn months(store: &Store, plan: &Plan, settings: &ServiceSettings) -> Result<Vec<(Month, MonthReport)>> {
+    let this = Month::of(plan.moment_ms);
+    let span = Span { first_hour: this.before().first_hour(), ..Span::NOTHING };
+    let ids = store.wrappers()?;
+    let histories = store.histories(&ids, &span)?;
+    let wrappers: Vec<_> = ids.into_iter().zip(histories).collect();
+    let settings = (settings, plan.analysis.health.fallback_credit);
+    let report = |month| (month, service::report(&wrappers, month, plan.moment_ms, settings));
+    let months = [this, this.before()].map(report);
+    // A month before the first operation says nothing.
+    let some = |(_, report): &(Month, MonthReport)| report.services.iter().any(|service| service.hours > 0);
+    Ok(months.into_iter().filter(some).collect())
 }
 
 /// The sources as they are found, without reading or writing anything, and whether the theme loads.

@@ -197,7 +197,7 @@ struct Frame<'a> {
     root: &'a str,
     /// Which entry of the navigation is the page's.
     section: &'a str,
-    /// What the page's icon shows.
+    /// What the page's icon shows: the worst status of the page's wrappers, so that it is seen from afar.
     status: Status,
     /// How many wrappers of the page have a score and are not Healthy: what its title begins with.
     troubled: usize,
@@ -232,8 +232,10 @@ fn frame<'a>(settings: &'a SiteSettings, root: &'a str, section: &'a str) -> Fra
 /// # Errors
 /// If a template fails, with the template's name and the place in it.
 pub fn render(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Result<Site> {
+    let statuses = snapshot.wrappers.iter().map(|wrapper| wrapper.summary.health.status);
+    let worst = statuses.min().unwrap_or(Status::NoData);
     let frame = |root, section| Frame {
-        status: snapshot.system.status,
+        status: worst,
         troubled: snapshot.system.unhealthy_wrappers,
         ..frame(settings, root, section)
     };

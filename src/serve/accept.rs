@@ -10,8 +10,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -19,11 +21,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Sleep, sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
 use crate::serve::client::Client;
-use crate::serve::gate::Gate;
+use crate::serve::door::Door;
 use crate::serve::status::Status;
 
 /// Most HTTP connections and most live clients at a time, where the system has room for them.
@@ -101,7 +104,8 @@ impl Room {
 pub struct Server {
     pub listener: TcpListener,
     pub routes: BoxedFilter<(Response,)>,
-    pub gate: Arc<Gate>,
+    /// Who is let in, as the settings say at the time.
+    pub door: watch::Receiver<Arc<Door>>,
     pub status: Arc<Status>,
     /// Most connections.
     pub connections: u32,
@@ -109,7 +113,7 @@ pub struct Server {
 
 /// Answers connections until `stop` becomes true, and then ends them.
 pub async fn accept(server: Server, mut stop: watch::Receiver<bool>) {
-    let Server { listener, routes, gate, status, connections } = server;
+    let Server { listener, routes, door, status, connections } = server;
     let room = Arc::new(Semaphore::new(connections as usize));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(64 << 10);
@@ -132,32 +136,23 @@ pub async fn accept(server: Server, mut stop: watch::Receiver<bool>) {
         };
         // Frames and answers are written whole: waiting to fill a packet would only delay them.
         let _ = stream.set_nodelay(true);
-        let (answers, gate) = (TowerToHyperService::new(warp::service(routes.clone())), Arc::clone(&gate));
-        let (status, peer) = (Arc::clone(&status), Client { address: peer.ip(), https: false });
-        let service = service_fn(move |mut request| {
-            let refusal = gate.refusal(&mut request, peer);
-            let around = gate.around(&request);
-            let answer = refusal.ok_or_else(|| answers.call(request));
-            let status = Arc::clone(&status);
-            async move {
-                let answer = match answer {
-                    Ok(refusal) => refusal,
-                    Err(answer) => answer.await?,
-                };
-                status.answered(answer.status());
-                Ok::<_, Infallible>(around.dress(answer))
-            }
-        });
-        let stream = TokioIo::new(Impatient { stream, stalled: None });
-        let mut connection = Box::pin(http.serve_connection(stream, service).with_upgrades());
-        let mut stop = stop.clone();
+        let stream = Impatient { stream, stalled: None };
+        let (tls, http, mut stop) = (door.borrow().tls.0.clone(), http.clone(), stop.clone());
+        let answers = TowerToHyperService::new(warp::service(routes.clone()));
+        let service = Asked {
+            answers,
+            door: door.clone(),
+            status: Arc::clone(&status),
+            peer: Client { address: peer.ip(), https: tls.is_some() },
+        };
         tokio::spawn(async move {
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = stopped(&mut stop) => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
+            let ended = match tls {
+                None => converse(&http, stream, service, &mut stop).await,
+                Some(tls) => match timeout(HEAD_TIMEOUT, TlsAcceptor::from(tls).accept(stream)).await {
+                    Ok(Ok(stream)) => converse(&http, stream, service, &mut stop).await,
+                    Ok(Err(error)) => Err(error.into()),
+                    Err(_) => Err(anyhow!("no handshake")),
+                },
             };
             if let Err(error) = ended {
                 tracing::debug!("a connection ended: {error}");
@@ -167,6 +162,64 @@ pub async fn accept(server: Server, mut stop: watch::Receiver<bool>) {
     }
     drop(listener);
     let _ = timeout(GOODBYE, room.acquire_many(connections)).await;
+}
+
+/// Answers the requests of one connection.
+async fn converse<S, A>(
+    http: &http1::Builder,
+    stream: S,
+    service: Asked<A>,
+    stop: &mut watch::Receiver<bool>,
+) -> Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    A: Service<Request<Incoming>, Response = Response, Error = Infallible> + Send,
+    A::Future: Send + 'static,
+{
+    let mut connection = Box::pin(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stopped(stop) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    Ok(ended?)
+}
+
+/// What answers the requests of one connection.
+#[derive(Clone)]
+struct Asked<A> {
+    answers: A,
+    door: watch::Receiver<Arc<Door>>,
+    status: Arc<Status>,
+    peer: Client,
+}
+
+impl<A> Service<Request<Incoming>> for Asked<A>
+where
+    A: Service<Request<Incoming>, Response = Response, Error = Infallible>,
+    A::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let door = Arc::clone(&self.door.borrow());
+        let refusal = door.gate.refusal(&mut request, self.peer);
+        let around = door.gate.around(&request);
+        let answer = refusal.ok_or_else(|| self.answers.call(request));
+        let status = Arc::clone(&self.status);
+        Box::pin(async move {
+            let answer = match answer {
+                Ok(refusal) => refusal,
+                Err(answer) => answer.await?,
+            };
+            status.answered(answer.status());
+            Ok(around.dress(answer))
+        })
+    }
 }
 
 /// Waits until the daemon stops.

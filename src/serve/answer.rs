@@ -59,10 +59,16 @@ impl Request {
             return Err(self.error(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message));
         }
         if !matches!(self.method, Method::GET | Method::HEAD) {
-            let message = "only `GET` and `HEAD` are answered here";
-            return Err(self.error(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message));
+            return Err(self.wrong_method("GET, HEAD"));
         }
         Ok(())
+    }
+
+    /// 405, where only these methods are answered.
+    pub fn wrong_method(&self, allowed: &'static str) -> ApiError {
+        let message = format!("only `{}` is answered here", allowed.replace(", ", "` or `"));
+        let error = self.error(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
+        error.with(ALLOW, HeaderValue::from_static(allowed))
     }
 
     /// 500, without anything from inside.
@@ -119,9 +125,6 @@ impl ApiError {
         let mut response = plain(self.status, content_type, body);
         if let Some(header) = &self.header {
             response.headers_mut().insert(&header.0, header.1.clone());
-        }
-        if self.status == StatusCode::METHOD_NOT_ALLOWED {
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         }
         response
     }

@@ -215,6 +215,9 @@ async fn answer(shared: &Shared, path: &str, request: &Request) -> Answered {
     if path == "/api/sessions" {
         return sessions(&shared.keeper, request);
     }
+    if path == "/api/operations" {
+        return Err(request.wrong_method("POST"));
+    }
     request.check()?;
     if path == "/metrics" {
         return metrics::get(shared, request).await;
@@ -324,8 +327,9 @@ fn sessions(keeper: &Keeper, request: &Request) -> Answered {
             return Err(invalid(request, "`user` must name whose sessions end".to_owned()));
         };
         json!({"ended": keeper.sign_out_all_of(&user)})
+    } else if !matches!(request.method, Method::GET | Method::HEAD) {
+        return Err(request.wrong_method("GET, HEAD, DELETE"));
     } else {
-        request.check()?;
         let session = |session: Session| json!({"user": session.user, "opened": rfc3339(session.opened_ms)});
         keeper.sessions().into_iter().map(session).collect()
     };

@@ -84,7 +84,7 @@ impl Client {
 
 /// Whether a page of this site, or no page at all, sent a request. Browsers name the page's origin, and no page
 /// can change that.
-pub fn same_origin(headers: &HeaderMap) -> bool {
+fn same_origin(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(ORIGIN) else { return true };
     let host = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
     let own = headers.get(HOST).and_then(|host| host.to_str().ok());
@@ -97,13 +97,18 @@ pub fn listed_origin<'a>(headers: &'a HeaderMap, listed: &[String]) -> Option<&'
     listed.iter().any(|known| known.eq_ignore_ascii_case(origin)).then_some(origin)
 }
 
+/// Whether a page sent a request that is neither of this site nor of one that the settings list.
+pub fn is_of_stranger(headers: &HeaderMap, listed: &[String]) -> bool {
+    !same_origin(headers) && listed_origin(headers, listed).is_none()
+}
+
 /// Whether a request would change something on behalf of a page of another site.
 pub fn is_cross_site(method: &Method, headers: &HeaderMap, listed: &[String]) -> bool {
     if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
         return false;
     }
     if headers.contains_key(ORIGIN) {
-        return !same_origin(headers) && listed_origin(headers, listed).is_none();
+        return is_of_stranger(headers, listed);
     }
     let site = headers.get(SEC_FETCH_SITE).and_then(|site| site.to_str().ok());
     site.is_some_and(|site| !matches!(site, "same-origin" | "none"))

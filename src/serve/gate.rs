@@ -23,7 +23,7 @@ use crate::access::Role;
 use crate::model::notes::shorten;
 use crate::serve::ServeSettings;
 use crate::serve::answer::{ApiError, Request, secured};
-use crate::serve::client::{Client, Network, is_cross_site, listed_origin};
+use crate::serve::client::{Client, Network, is_cross_site, is_of_stranger, listed_origin};
 use crate::serve::keeper::{Credential, Keeper, Pass};
 use crate::serve::limits::Limits;
 use crate::serve::sign_in::{self, Asked, SIGN_IN, SIGN_OUT, STYLE};
@@ -92,6 +92,12 @@ impl Gate {
         }
         if is_cross_site(request.method(), request.headers(), &self.cors) {
             let message = "a page of another site may not do this; list its origin in `cors` of `[serve]`";
+            let error = self.asked(request).error(StatusCode::FORBIDDEN, "cross_site", message);
+            return Some(self.answer(request, error));
+        }
+        // A page may open a socket to anywhere, and read what comes.
+        if self.path(request) == "/ws" && is_of_stranger(request.headers(), &self.cors) {
+            let message = "live updates are only for pages of this site and of those in `cors` of `[serve]`";
             let error = self.asked(request).error(StatusCode::FORBIDDEN, "cross_site", message);
             return Some(self.answer(request, error));
         }

@@ -27,7 +27,6 @@ use warp::reply::Response;
 
 use crate::serve::accept::stopped;
 use crate::serve::answer::{Request, TEXT, plain};
-use crate::serve::client::{listed_origin, same_origin};
 use crate::serve::hub::News;
 use crate::serve::keeper::{Keeper, Pass};
 use crate::serve::routes::Shared;
@@ -77,14 +76,10 @@ struct Client {
     spared: bool,
 }
 
-/// Takes a client in, if it comes from this site's own pages or from no page at all, and there is room.
+/// Takes a client in, if there is room. The gate has seen to it that no page of another site asks.
 ///
 /// warp has checked the handshake; its own sockets would each keep 128 KB to read into.
 pub fn open(upgrade: OnUpgrade, request: &Request, pass: Option<Pass>, shared: &Shared) -> Response {
-    let listed = || listed_origin(&request.headers, &shared.cors).is_some();
-    if !same_origin(&request.headers) && !listed() {
-        return plain(StatusCode::FORBIDDEN, TEXT, "live updates are only for pages of this site\n");
-    }
     let Ok(permit) = Arc::clone(&shared.seats).try_acquire_owned() else {
         return plain(StatusCode::SERVICE_UNAVAILABLE, TEXT, "there are too many live clients\n");
     };

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use chrono::DateTime;
@@ -89,11 +89,16 @@ fn own(shared: &Shared, current: &Current) -> String {
     let one = |value: f64| vec![(String::new(), value)];
     let version = format!("{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"));
     family("dash_build_info", "gauge", "The version of dash.", vec![(version, 1.0)]);
-    let results = [("ok", &status.built), ("failed", &status.failed)];
-    let results = results.map(|(result, counter)| {
-        (format!("{{result=\"{result}\"}}"), counter.load(Ordering::Relaxed) as f64)
-    });
-    family("dash_builds_total", "counter", "Builds of the site by this daemon.", results.to_vec());
+    let results = |pairs: [(&str, &AtomicU64); 2]| {
+        let sample = |(result, counter): (&str, &AtomicU64)| {
+            (format!("{{result=\"{result}\"}}"), counter.load(Ordering::Relaxed) as f64)
+        };
+        pairs.map(sample).to_vec()
+    };
+    let builds = results([("ok", &status.built), ("failed", &status.failed)]);
+    family("dash_builds_total", "counter", "Builds of the site by this daemon.", builds);
+    let reported = results([("accepted", &status.accepted), ("rejected", &status.refused)]);
+    family("dash_reported_operations_total", "counter", "Records reported to this daemon.", reported);
     let seconds = status.last_build().as_secs_f64();
     family("dash_last_build_seconds", "gauge", "How long the last build took.", one(seconds));
     let healthy = if status.notice.borrow().is_none() { 1.0 } else { 0.0 };

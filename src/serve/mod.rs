@@ -14,20 +14,25 @@ pub mod answers;
 pub mod api;
 pub mod client;
 pub mod conditions;
+pub mod door;
 pub mod files;
 pub mod kept;
 pub mod gate;
 pub mod hub;
+pub mod inbox;
 pub mod keeper;
 pub mod limits;
 pub mod live;
 pub mod metrics;
+pub mod notify;
 pub mod openapi;
+pub mod operations;
 pub mod prepared;
 pub mod routes;
 pub mod sign_in;
 pub mod state;
 pub mod status;
+pub mod tls;
 pub mod watch;
 
 use std::future::Future;
@@ -39,20 +44,26 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Deserializer};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch as tokio_watch};
 use tokio::time::timeout;
 
 use crate::serve::accept::{Room, Server, accept, listen};
 use crate::serve::client::Network;
-use crate::serve::gate::Gate;
+use crate::serve::door::Door;
+use crate::serve::inbox::Inbox;
 use crate::serve::keeper::Keeper;
 use crate::serve::routes::{Shared, routes};
 use crate::serve::state::Current;
 use crate::serve::status::Status;
-use crate::serve::watch::Loop;
+use crate::serve::tls::Tls;
+use crate::serve::watch::{Bell, Loop};
 
 /// How long clients have to leave when the daemon stops.
 const GOODBYE: Duration = Duration::from_secs(4);
+
+/// Large reports that are read at a time.
+const LARGE_BODIES: usize = 4;
 
 /// `[serve]` of `dash.toml`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -75,6 +86,9 @@ pub struct ServeSettings {
     /// How many requests a client may make, over ten seconds; 0 is as many as it likes. Where it is not given,
     /// 50, and clients on the same machine are not counted.
     pub requests_per_second: Option<u32>,
+    /// PEM files; with both, the daemon speaks TLS and nothing else. Relative to the site's folder.
+    pub tls_certificate: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
 }
 
 impl Default for ServeSettings {
@@ -88,6 +102,8 @@ impl Default for ServeSettings {
             trusted_proxies: Vec::new(),
             cors: Vec::new(),
             requests_per_second: None,
+            tls_certificate: None,
+            tls_key: None,
         }
     }
 }
@@ -105,6 +121,11 @@ impl ServeSettings {
         let name = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
         if let Some(wrong) = self.hosts.iter().find(|host| host.is_empty() || !host.chars().all(name)) {
             return Some(format!("`{wrong}` in `hosts` is not a name alone, like `dash.example.org`"));
+        }
+        if self.tls_certificate.is_some() != self.tls_key.is_some() {
+            return Some(
+                "`tls_certificate` and `tls_key` go together, and one of them is missing".to_owned(),
+            );
         }
         let origin = |origin: &&String| {
             let rest = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
@@ -151,8 +172,18 @@ fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Network>, 
     texts.iter().map(|text| text.parse().map_err(serde::de::Error::custom)).collect()
 }
 
-/// Builds the site again; blocking. Gives what is to be watched from then on, as [`Daemon::watch`].
-pub type Rebuild = Box<dyn FnMut() -> Result<Vec<PathBuf>> + Send>;
+/// Builds the site again, and reads the settings anew; blocking.
+pub type Rebuild = Box<dyn FnMut() -> Result<Rebuilt> + Send>;
+
+/// What a [`Rebuild`] found.
+#[derive(Clone, Debug)]
+pub struct Rebuilt {
+    /// What is to be watched from then on, as [`Daemon::watch`].
+    pub watch: Vec<PathBuf>,
+    pub settings: ServeSettings,
+    /// Whether it built at all; where something else does, the settings are all that is followed.
+    pub built: bool,
+}
 
 /// What to serve, and how it is kept up to date.
 pub struct Daemon {
@@ -161,7 +192,7 @@ pub struct Daemon {
     /// The folder of a published site.
     pub output: PathBuf,
     pub settings: ServeSettings,
-    /// `None` where something else builds the site.
+    /// `None` where neither site nor settings change.
     pub rebuild: Option<Rebuild>,
     /// Where a change calls for a rebuild: files, and folders with all that is in them.
     pub watch: Vec<PathBuf>,
@@ -184,6 +215,7 @@ pub fn bind(settings: &ServeSettings, root: &Path) -> Result<TcpListener> {
     if let Some(problem) = settings.problem().or_else(|| settings.exposure(asks)) {
         bail!("in `[serve]`: {problem}");
     }
+    Tls::read(settings)?;
     listen(settings.bind)
 }
 
@@ -209,29 +241,49 @@ pub async fn serve(listener: TcpListener, daemon: Daemon, shutdown: impl Future<
         status: Arc::clone(&status),
         reference: Arc::new(api::reference()),
         base_path: settings.base_path.as_str().into(),
-        cors: settings.cors.as_slice().into(),
         keeper: Arc::clone(&keeper),
+        inbox: Inbox::open(&root)?,
+        large_bodies: Arc::new(Semaphore::new(LARGE_BODIES)),
     };
+    let door = Door::open(&settings, &keeper, &shared.current)?;
+    let (doors, door) = tokio_watch::channel(Arc::new(door));
+    // Written at once, since others read it: standard error has no buffer.
+    let scheme = if settings.tls_certificate.is_some() { "https" } else { "http" };
+    let line = format!("serving {scheme}://{}{}/\n", listener.local_addr()?, settings.base_path);
 
     let (folder, ends) = (output.clone(), stopped.clone());
     thread("follow", move || watch::follow_output(&folder, loaded, &current, &ends))?;
+    let (bell, rung) = watch::bell();
     if let Some(build) = rebuild {
-        let (ends, status) = (stopped.clone(), Arc::clone(&status));
-        thread("rebuild", move || watch::rebuild(watch, &output, build, &Loop { status, stop: ends }))?;
+        let (settings, changes) = tokio_watch::channel(settings);
+        let (bell, stop) = (bell.clone(), stopped.clone());
+        let around = Loop { status: Arc::clone(&status), settings, stop, bell, rung };
+        thread("rebuild", move || watch::rebuild(watch, &output, build, around))?;
+        tokio::spawn(door::renew(doors, changes, keeper, shared.current.clone()));
     }
-    // Written at once, since others read it: standard error has no buffer.
-    let line = format!("serving http://{}{}/\n", listener.local_addr()?, settings.base_path);
     eprint!("{line}");
-    let routes = routes(&shared);
-    let gate = Arc::new(Gate::new(&settings, keeper, shared.current.clone()));
-    let server = accept(Server { listener, routes, gate, status, connections }, stopped);
+    notify::ready();
+    let server = accept(Server { listener, routes: routes(&shared), door, status, connections }, stopped);
     let ending = async {
-        shutdown.await;
+        until_over(shutdown, &bell).await;
+        notify::stopping();
         let _ = stop.send(true);
         let _ = timeout(GOODBYE, seats.acquire_many(clients)).await;
     };
     tokio::join!(server, ending);
     Ok(())
+}
+
+/// Waits for the end, and has site and settings looked at whenever a `SIGHUP` comes.
+async fn until_over(shutdown: impl Future<Output = ()>, bell: &Bell) {
+    let mut shutdown = std::pin::pin!(shutdown);
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return shutdown.await };
+    loop {
+        tokio::select! {
+            () = &mut shutdown => return,
+            _ = hangup.recv() => bell.insist(),
+        }
+    }
 }
 
 /// Threads of their own, which end with the process: a build under way can be cut off at any point, since

@@ -8,6 +8,7 @@ use crate::analysis::window::MAX_HOURS;
 use crate::model::bucket::Bucket;
 use crate::report::export::Format;
 use crate::serve::api::{ALL, Answer, ENDPOINTS, Endpoint, Parameter};
+use crate::serve::operations::{LINES, MOST_BYTES, MOST_RECORD_BYTES, MOST_RECORDS};
 use crate::serve::sign_in::COOKIE_NAME;
 
 /// What an [`Endpoint`] can go wrong with.
@@ -18,6 +19,7 @@ const UNKNOWN: &str = "There is no such wrapper";
 pub fn document() -> Value {
     let mut paths = Map::new();
     paths.insert(stable("/api/sessions"), sessions());
+    paths.insert(stable("/api/operations"), report());
     for endpoint in &ENDPOINTS {
         paths.insert(stable(endpoint.path), json!({"get": operation(endpoint)}));
     }
@@ -43,6 +45,57 @@ pub fn document() -> Value {
             },
         },
     })
+}
+
+fn report() -> Value {
+    let list = json!({"type": "array", "items": reference("Operation"), "minItems": 1});
+    let mut content =
+        properties(&[("application/json", json!({"schema": {"oneOf": [reference("Operation"), list]}}))]);
+    let line = json!({"schema": {"type": "string", "description": "One operation a line"}});
+    content.extend(LINES.iter().map(|media| ((*media).to_owned(), line.clone())));
+    let taken = json!({"application/json": {"schema": reference("Taken")}});
+    json!({"post": {
+        "summary": "Report operations; may be packed with gzip. What is accepted is on the disk",
+        "description": format!(
+            "At most {MOST_BYTES} bytes and {MOST_RECORDS} records of {MOST_RECORD_BYTES} bytes. `problems` names \
+             up to 100 records that were not accepted, by their place from 0 on, and why."
+        ),
+        "parameters": [],
+        "requestBody": {"required": true, "content": content},
+        "responses": {
+            "202": {"description": "At least one record was accepted", "content": taken},
+            "400": error("No record could be read"),
+            "413": error("The body is too large"),
+            "415": error("The body is of another type"),
+            "503": error("The records could not be written; send them again"),
+            "default": error("Something is wrong; `error.message` says what"),
+        },
+    }})
+}
+
+/// What a record may say; `wrapper_name` and a time are needed.
+fn reported_operation() -> Value {
+    let time = json!({"type": "string", "format": "date-time"});
+    let amount = json!({"type": "number", "minimum": 0, "maximum": 1_000_000_000});
+    let tokens = json!({"type": "integer", "minimum": 0, "maximum": 1_000_000_000});
+    let statuses = ["success", "error", "fallback", "timeout", "cancelled"];
+    let properties = properties(&[
+        ("wrapper_name", json!({"type": "string", "minLength": 1, "pattern": "[A-Za-z]"})),
+        ("operation_id", text()),
+        ("operation_type", text()),
+        ("start_time", time.clone()),
+        ("end_time", time),
+        ("duration_ms", amount.clone()),
+        ("status", json!({"type": "string", "enum": statuses})),
+        ("error_code", text()),
+        ("error_message", text()),
+        ("model", text()),
+        ("cost_estimate", amount),
+        ("prompt_tokens", tokens.clone()),
+        ("completion_tokens", tokens.clone()),
+        ("cached_tokens", tokens),
+    ]);
+    json!({"type": "object", "properties": properties, "required": ["wrapper_name", "end_time"]})
 }
 
 fn sessions() -> Value {
@@ -229,6 +282,14 @@ fn schemas() -> Value {
             "items": object(properties(&[("user", text()), ("opened", moment())])),
         })),
         "SystemHealth": envelope(system_health()),
+        "Operation": reported_operation(),
+        "Taken": envelope(object(properties(&[
+            ("accepted", count()),
+            ("rejected", count()),
+            ("problems", json!({"type": "array", "items": object(properties(&[
+                ("record", count()), ("reason", text()),
+            ]))})),
+        ]))),
         "WrapperMetrics": object(metrics),
         "WrappersHealth": envelope(json!({"type": "object", "additionalProperties": wrapper_health()})),
     })
@@ -297,9 +358,17 @@ pub fn page() -> String {
          <link rel=\"stylesheet\" href=\"docs.css\">\n</head>\n<body>\n<main>\n<h1>The API of dash {version}</h1>\n\
          <p>JSON over <code>GET</code>, each answer with an <code>ETag</code>. The same as an \
          <a href=\"openapi.json\">OpenAPI 3.1 document</a>. <a href=\"../\">Back to the site</a></p>\n\
-         {rows}</main>\n</body>\n</html>\n"
+         <section>\n<h2><code>POST /api/v1/operations</code></h2>\n<p>Report operations, as JSON, a JSON array or \
+         one record a line (<code>{}</code>); may be packed with gzip. What is accepted is on the disk.</p>\n\
+         <pre>curl -d '{EXAMPLE}' -H 'content-type: application/json' …/api/v1/operations</pre>\n</section>\n\
+         {rows}</main>\n</body>\n</html>\n",
+        LINES[0]
     )
 }
+
+/// A report, as short as one may be.
+const EXAMPLE: &str =
+    "{\"wrapper_name\": \"RouteLLM\", \"end_time\": \"2026-01-25T12:58:53Z\", \"duration_ms\": 412.5}";
 
 fn section(endpoint: &Endpoint) -> String {
     let path = stable(endpoint.path);
@@ -334,6 +403,7 @@ body { margin: 0; }
 main { max-width: 60rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
 h1 { font-size: 1.6rem; }
 h2 { font-size: 1.05rem; margin: 2rem 0 .25rem; overflow-wrap: anywhere; }
+pre { overflow-x: auto; }
 p { margin: .25rem 0 .5rem; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 th, td { text-align: left; padding: .25rem .75rem .25rem 0; border-top: 1px solid color-mix(in srgb, currentColor 20%, transparent); vertical-align: top; }

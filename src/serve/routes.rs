@@ -13,11 +13,12 @@ use warp::{Filter, path};
 use crate::serve::answer::{JSON, Request, plain, secured};
 use crate::serve::client::Client;
 use crate::serve::files::Files;
+use crate::serve::inbox::Inbox;
 use crate::serve::keeper::{Keeper, Pass};
 use crate::serve::sign_in::{self, Visit};
 use crate::serve::state::Current;
 use crate::serve::status::Status;
-use crate::serve::{api, files, live};
+use crate::serve::{api, files, live, operations};
 
 /// What the handlers share.
 #[derive(Clone, Debug)]
@@ -33,26 +34,38 @@ pub struct Shared {
     pub reference: Arc<Files>,
     /// Where the site lies below the root of the host.
     pub base_path: Arc<str>,
-    /// Origins of other sites whose pages may ask, too.
-    pub cors: Arc<[String]>,
     pub keeper: Arc<Keeper>,
+    /// Where reports are written, and room for large ones while they are read.
+    pub inbox: Inbox,
+    pub large_bodies: Arc<Semaphore>,
 }
 
 /// The site under its base path: files, API and live updates.
 pub fn routes(shared: &Shared) -> BoxedFilter<(Response,)> {
     let request = request(shared);
     let with = || request.clone();
-    let (asked, seats, status) = (shared.clone(), shared.clone(), Arc::clone(&shared.status));
+    let (asked, reports, seats) = (shared.clone(), shared.clone(), shared.clone());
+    let status = Arc::clone(&shared.status);
     let (keeper, leaving) = (Arc::clone(&shared.keeper), Arc::clone(&shared.keeper));
 
-    let site = path!("health")
+    let report = path("api")
+        .and(path("v1").or(warp::any()).unify())
+        .and(path!("operations"))
+        .and(warp::post())
+        .and(with())
+        .and(warp::body::stream())
+        .then(move |request, body| operations::post(reports.clone(), request, body));
+    let read = path!("health")
         .or(path!("metrics"))
         .unify()
         .or(path("api"))
         .unify()
         .and(path::full())
         .and(with())
-        .then(move |full, request| api::get(asked.clone(), full, request))
+        .then(move |full, request| api::get(asked.clone(), full, request));
+
+    let site = report
+        .or(read)
         .or(path!("live.json").and(warp::ext::optional::<Pass>()).map(move |pass| live_mark(&status, pass)))
         .or(path!("ws")
             .and(warp::ext::get::<OnUpgrade>())

@@ -15,6 +15,9 @@ pub struct Status {
     /// Builds that went well, and those that did not.
     pub built: AtomicU64,
     pub failed: AtomicU64,
+    /// Reported records that were taken, and those that were not.
+    pub accepted: AtomicU64,
+    pub refused: AtomicU64,
     /// How long the last build took, in microseconds.
     build_us: AtomicU64,
     /// What those who look at a page should know, as a sentence; `None` while all is well.
@@ -28,6 +31,8 @@ impl Status {
             answers: Default::default(),
             built: AtomicU64::default(),
             failed: AtomicU64::default(),
+            accepted: AtomicU64::default(),
+            refused: AtomicU64::default(),
             build_us: AtomicU64::default(),
             notice: watch::channel(None).0,
         }

@@ -11,6 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -18,9 +19,9 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::watch;
 
 use crate::publish::manifest::MANIFEST;
-use crate::serve::Rebuild;
 use crate::serve::state::Current;
 use crate::serve::status::Status;
+use crate::serve::{Rebuild, ServeSettings};
 
 /// How often the manifest is looked at, whatever the kernel says.
 const MANIFEST_POLL: Duration = Duration::from_secs(1);
@@ -49,7 +50,7 @@ pub fn follow_output(
     current: &watch::Sender<Arc<Current>>,
     stop: &watch::Receiver<bool>,
 ) {
-    let mut folders = Folders::new(vec![output.to_owned()], RecursiveMode::NonRecursive, Concern::Manifest);
+    let mut folders = Folders::new(vec![output.to_owned()], Concern::Manifest, bell());
     let mut trouble = Trouble::default();
     while !*stop.borrow() {
         folders.wait(MANIFEST_POLL);
@@ -73,12 +74,48 @@ pub fn follow_output(
     }
 }
 
-/// What the loop of builds reports to, and what ends it.
+/// What the loop of builds goes by.
 #[derive(Debug)]
 pub struct Loop {
     pub status: Arc<Status>,
+    /// The settings as they were last read.
+    pub settings: watch::Sender<ServeSettings>,
     /// Becomes true when the daemon stops.
     pub stop: watch::Receiver<bool>,
+    /// Wakes the loop.
+    pub bell: Bell,
+    pub rung: Receiver<()>,
+}
+
+/// Rung when something may have changed.
+#[derive(Clone, Debug)]
+pub struct Bell {
+    bell: SyncSender<()>,
+    /// Whether someone wants a build, whatever has changed.
+    insisted: Arc<AtomicBool>,
+}
+
+/// A bell, and where it is heard.
+pub fn bell() -> (Bell, Receiver<()>) {
+    let (bell, rung) = sync_channel(1);
+    (Bell { bell, insisted: Arc::default() }, rung)
+}
+
+impl Bell {
+    fn ring(&self) {
+        // A full channel has the news already.
+        let _ = self.bell.try_send(());
+    }
+
+    /// Wants a build now.
+    pub fn insist(&self) {
+        self.insisted.store(true, Ordering::SeqCst);
+        self.ring();
+    }
+
+    fn take_insistence(&self) -> bool {
+        self.insisted.swap(false, Ordering::SeqCst)
+    }
 }
 
 /// What visitors are told while builds fail; why they do is the business of whoever reads the log.
@@ -86,10 +123,10 @@ const BUILD_FAILS: &str = "The newest data could not be shown: building the site
                            that went well. The log of the daemon says why.";
 
 /// Has the site built again when something below `watched` changes and as time passes, until the daemon stops.
-pub fn rebuild(watched: Vec<PathBuf>, output: &Path, mut build: Rebuild, around: &Loop) {
-    let Loop { status, stop } = around;
+pub fn rebuild(watched: Vec<PathBuf>, output: &Path, mut build: Rebuild, around: Loop) {
+    let Loop { status, settings, stop, bell, rung } = around;
     let concern = Concern::AllBut(fs::canonicalize(output).unwrap_or_else(|_| output.to_owned()));
-    let mut folders = Folders::new(watched, RecursiveMode::Recursive, concern);
+    let mut folders = Folders::new(watched, concern, (bell.clone(), rung));
     let mut trouble = Trouble::default();
     let mut seen = folders.fingerprint();
     // What changed between the build before the daemon and this moment, nobody has seen.
@@ -104,26 +141,36 @@ pub fn rebuild(watched: Vec<PathBuf>, output: &Path, mut build: Rebuild, around:
         let now = folders.fingerprint();
         let changed = now != seen || (told && now.is_none());
         // While builds fail, only time calls for the next: a busy log would have one fail after another.
-        if ((!changed || failures > 0) && Instant::now() < due) || *stop.borrow() {
+        let waits = (!changed || failures > 0) && Instant::now() < due;
+        if (waits && !bell.take_insistence()) || *stop.borrow() {
             continue;
         }
         seen = now;
         let built = Instant::now();
         due = built + TICK;
         failures += 1;
+        let mut counts = true;
         match catch_unwind(AssertUnwindSafe(&mut build)) {
-            Ok(Ok(watched)) => {
+            Ok(Ok(rebuilt)) => {
                 failures = 0;
+                counts = rebuilt.built;
                 trouble.over("building the site");
-                if watched != folders.paths {
-                    folders.paths = watched;
+                settings.send_if_modified(|known| {
+                    let changed = *known != rebuilt.settings;
+                    *known = rebuilt.settings;
+                    changed
+                });
+                if rebuilt.watch != folders.paths {
+                    folders.paths = rebuilt.watch;
                     seen = folders.fingerprint();
                 }
             }
             Ok(Err(error)) => trouble.met(&format!("the last site stands: {error:#}")),
             Err(_) => trouble.met("the last site stands: the build panicked; please report this"),
         }
-        status.built(built.elapsed(), failures == 0);
+        if counts {
+            status.built(built.elapsed(), failures == 0);
+        }
         status.notify((failures > 0).then_some(BUILD_FAILS));
         if failures > 0 {
             due = Instant::now() + retry(failures);
@@ -193,20 +240,18 @@ impl Concern {
 /// Folders and files, and the kernel's word on what happens in them.
 struct Folders {
     paths: Vec<PathBuf>,
-    mode: RecursiveMode,
     concern: Concern,
     /// Device and inode of each path that the watcher watches.
     armed: Vec<Option<(u64, u64)>>,
     /// Kept alive; `None` where the kernel has no room for more, and only looking is left.
     watcher: Option<RecommendedWatcher>,
-    bell: SyncSender<()>,
+    bell: Bell,
     rung: Receiver<()>,
 }
 
 impl Folders {
-    fn new(paths: Vec<PathBuf>, mode: RecursiveMode, concern: Concern) -> Folders {
-        let (bell, rung) = sync_channel(1);
-        let mut folders = Folders { paths, mode, concern, armed: Vec::new(), watcher: None, bell, rung };
+    fn new(paths: Vec<PathBuf>, concern: Concern, (bell, rung): (Bell, Receiver<()>)) -> Folders {
+        let mut folders = Folders { paths, concern, armed: Vec::new(), watcher: None, bell, rung };
         folders.arm();
         folders
     }
@@ -248,15 +293,18 @@ impl Folders {
             // Reading is no change, and our own reading would never end.
             let change = !matches!(event.kind, EventKind::Access(_));
             if change && (event.paths.is_empty() || event.paths.iter().any(matters)) {
-                // A full channel has the news already.
-                let _ = bell.try_send(());
+                bell.ring();
             }
         })?;
         let (folders, files): (Vec<_>, Vec<_>) = roots.iter().partition(|root| root.is_dir());
         // A file is watched through its folder: one that is replaced would take its own watch with it.
         let beside = files.iter().filter_map(|file| file.parent());
         let beside = beside.filter(|beside| !folders.iter().any(|folder| beside.starts_with(folder)));
-        let watches = folders.iter().map(|folder| (folder.as_path(), self.mode));
+        let mode = match self.concern {
+            Concern::Manifest => RecursiveMode::NonRecursive,
+            Concern::AllBut(_) => RecursiveMode::Recursive,
+        };
+        let watches = folders.iter().map(|folder| (folder.as_path(), mode));
         for (path, mode) in watches.chain(beside.map(|beside| (beside, RecursiveMode::NonRecursive))) {
             if let Err(error) = watcher.watch(path, mode) {
                 tracing::debug!("watching `{}`: {error}", path.display());
@@ -368,7 +416,7 @@ mod tests {
         let home = tempfile::tempdir().expect("a temporary folder");
         let log = home.path().join("app.log");
         let concern = Concern::AllBut(home.path().join("output"));
-        let mut folders = Folders::new(vec![log.clone()], RecursiveMode::Recursive, concern);
+        let mut folders = Folders::new(vec![log.clone()], concern, bell());
         let mut seen = folders.fingerprint();
         for round in 0..3 {
             fs::create_dir(home.path().join(round.to_string())).expect("free");
@@ -389,7 +437,7 @@ mod tests {
         let home = tempfile::tempdir().expect("a temporary folder");
         let logs = home.path().join("logs");
         let concern = Concern::AllBut(home.path().join("output"));
-        let mut folders = Folders::new(vec![logs.clone()], RecursiveMode::Recursive, concern);
+        let mut folders = Folders::new(vec![logs.clone()], concern, bell());
         let mut seen = folders.fingerprint();
         for round in 0..2 {
             fs::create_dir(&logs).expect("free");
@@ -411,7 +459,7 @@ mod tests {
         let (file, other) = (home.path().join("dash.toml"), home.path().join("notes.txt"));
         fs::write(&file, "0").expect("writable");
         let concern = Concern::AllBut(home.path().join("output"));
-        let mut folders = Folders::new(vec![file.clone()], RecursiveMode::Recursive, concern);
+        let mut folders = Folders::new(vec![file.clone()], concern, bell());
         for round in 1..3 {
             let seen = folders.fingerprint();
             fs::write(&other, "as editors do").expect("writable");

@@ -17,11 +17,15 @@ pub fn row<'a>(columns: &Columns, text: &'a str, at: usize, record: &mut RawReco
     let (mut start, mut word_at) = (at, at);
     loop {
         let word = u64::from_le_bytes(*bytes.get(word_at..)?.first_chunk()?);
-        let mut marks = delimiters(word);
+        let mut marks = low(word);
         while marks != 0 {
             let end = word_at + marks.trailing_zeros() as usize / 8;
             match bytes[end] {
-                b',' => read(column, text, start..end, record)?,
+                b',' => {
+                    read(column, text, start..end, record)?;
+                    column = columns.next()?;
+                    start = end + 1;
+                }
                 // Only a row of one column can be blank.
                 b'\n' if end == at => return None,
                 b'\n' => {
@@ -29,24 +33,19 @@ pub fn row<'a>(columns: &Columns, text: &'a str, at: usize, record: &mut RawReco
                     read(column, text, start..end - carriage, record)?;
                     return columns.next().is_none().then_some(end);
                 }
-                _ => return None,
+                b'"' => return None,
+                _ => {}
             }
-            column = columns.next()?;
-            start = end + 1;
             marks &= marks - 1;
         }
         word_at += 8;
     }
 }
 
-/// Marks the commas, newlines and quotes of a word by their high bits.
-fn delimiters(word: u64) -> u64 {
-    const SEVENS: u64 = !HIGHS;
-    let other = |byte: u8| {
-        let difference = word ^ (ONES * u64::from(byte));
-        ((difference & SEVENS) + SEVENS) | difference
-    };
-    !(other(b',') & other(b'\n') & other(b'"')) & HIGHS
+/// Marks all bytes of a word that are as low as a comma, newlines and quotes among them, by their high bits;
+/// above such a byte, others may be marked too.
+fn low(word: u64) -> u64 {
+    word.wrapping_sub(ONES * (b',' as u64 + 1)) & !word & HIGHS
 }
 
 #[inline(always)]

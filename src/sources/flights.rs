@@ -15,29 +15,87 @@ const LONGEST_MS: i64 = 24 * 60 * 60 * 1000;
 /// What the records of a block say of beginnings and ends.
 #[derive(Debug, Default)]
 pub struct Events {
-    /// Each with the number of ends before it.
+    /// Those that no end of the block follows, each with the number of ends before it.
     starts: Vec<(usize, InFlight)>,
     /// Keys.
     ends: Vec<u64>,
 }
 
-impl Events {
-    pub fn start(&mut self, started: Started) {
+/// The events of a block while it is read. Most of what begins in a block ends in it, so it is not made an
+/// [`InFlight`] before that is known.
+#[derive(Debug, Default)]
+pub struct Observed {
+    begun: Vec<Begun>,
+    /// The texts of all that has begun, one after the other.
+    texts: String,
+    ends: Vec<u64>,
+    /// Key → its last beginning; empty between blocks.
+    last: FxHashMap<u64, usize>,
+}
+
+#[derive(Debug)]
+struct Begun {
+    key: u64,
+    start_ms: i64,
+    /// Where its wrapper, id, type and model end.
+    text_ends: [usize; 4],
+    ends_before: usize,
+    ended: bool,
+}
+
+impl Observed {
+    pub fn start(&mut self, started: &Started) {
         let Started { id, wrapper, operation_type, model, start_ms } = started;
-        let id = id.unwrap_or_default();
-        let in_flight = InFlight {
-            key: key(&wrapper, &id),
-            wrapper: wrapper.into_owned(),
-            id: id.into_owned(),
-            operation_type: operation_type.into_owned(),
-            model: model.into_owned(),
-            start_ms,
-        };
-        self.starts.push((self.ends.len(), in_flight));
+        let id = id.as_deref().unwrap_or_default();
+        let text_ends = [wrapper, id, operation_type, model].map(|text| {
+            self.texts.push_str(text);
+            self.texts.len()
+        });
+        let (key, ends_before) = (key(wrapper, id), self.ends.len());
+        self.begun.push(Begun { key, start_ms: *start_ms, text_ends, ends_before, ended: false });
     }
 
     pub fn end(&mut self, wrapper: &str, id: &str) {
         self.ends.push(key(wrapper, id));
+    }
+
+    /// What was observed since the last time.
+    pub fn take(&mut self) -> Events {
+        let ends = std::mem::take(&mut self.ends);
+        self.ends.reserve(ends.len());
+        self.last.extend(self.begun.iter().enumerate().map(|(at, begun)| (begun.key, at)));
+        if !self.last.is_empty() {
+            for (at, key) in ends.iter().enumerate() {
+                let begun = self.last.get(key).map(|&last| &mut self.begun[last]);
+                if let Some(begun) = begun.filter(|begun| begun.ends_before <= at) {
+                    begun.ended = true;
+                }
+            }
+        }
+        let mut start = 0;
+        let mut starts = Vec::new();
+        for begun in self.begun.drain(..) {
+            let mut text = |at: usize| {
+                let text = &self.texts[start..begun.text_ends[at]];
+                start = begun.text_ends[at];
+                text
+            };
+            let [wrapper, id, operation_type, model] = [0, 1, 2, 3].map(&mut text);
+            if !begun.ended {
+                let in_flight = InFlight {
+                    key: begun.key,
+                    wrapper: wrapper.to_owned(),
+                    id: id.to_owned(),
+                    operation_type: operation_type.to_owned(),
+                    model: model.to_owned(),
+                    start_ms: begun.start_ms,
+                };
+                starts.push((begun.ends_before, in_flight));
+            }
+        }
+        self.texts.clear();
+        self.last.clear();
+        Events { starts, ends }
     }
 }
 
@@ -105,6 +163,7 @@ fn mixed(hash: u64, word: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn started(id: &str, start_ms: i64) -> Started<'_> {
         Started {
@@ -122,48 +181,73 @@ mod tests {
 
     #[test]
     fn an_end_lands_what_began_before_it() {
-        let mut events = Events::default();
+        let mut events = Observed::default();
         events.end("w", "later");
-        events.start(started("a", 1));
-        events.start(started("later", 2));
-        events.start(started("b", 3));
+        events.start(&started("a", 1));
+        events.start(&started("later", 2));
+        events.start(&started("b", 3));
         events.end("w", "a");
         events.end("other", "b");
         let mut flights = Flights::default();
-        flights.apply(events);
+        flights.apply(events.take());
         assert_eq!(ids(flights, 10), ["later", "b"]);
     }
 
     #[test]
     fn what_is_stored_goes_on() {
-        let mut events = Events::default();
-        events.start(started("a", 1));
-        events.start(started("b", 2));
+        let mut events = Observed::default();
+        events.start(&started("a", 1));
+        events.start(&started("b", 2));
         let mut flights = Flights::default();
-        flights.apply(events);
+        flights.apply(events.take());
         let mut later = Flights::new(&flights.at(5));
-        let mut events = Events::default();
+        let mut events = Observed::default();
         events.end("w", "a");
-        later.apply(events);
+        later.apply(events.take());
         assert_eq!(ids(later, 5), ["b"]);
     }
 
     #[test]
     fn the_old_and_the_many_are_given_up() {
-        let mut events = Events::default();
+        let mut events = Observed::default();
         for at in 0..LIMIT as i64 * 3 {
-            events.start(started(&at.to_string(), at));
+            events.start(&started(&at.to_string(), at));
         }
         let mut flights = Flights::default();
-        flights.apply(events);
+        flights.apply(events.take());
         assert_eq!(flights.at(0).first().map(|f| f.start_ms), Some(LIMIT as i64 * 2));
 
-        let mut events = Events::default();
-        events.start(started("old", 0));
-        events.start(started("new", 1));
+        let mut events = Observed::default();
+        events.start(&started("old", 0));
+        events.start(&started("new", 1));
         let mut flights = Flights::default();
-        flights.apply(events);
+        flights.apply(events.take());
         assert_eq!(ids(flights, LONGEST_MS + 1), ["new"]);
+    }
+
+    proptest! {
+        #[test]
+        fn blocks_do_not_change_what_is_in_flight(
+            events in prop::collection::vec((any::<bool>(), 0u8..6), 0..40), block in 1usize..40,
+        ) {
+            let mut plain: Vec<(String, i64)> = Vec::new();
+            let (mut flights, mut observed) = (Flights::default(), Observed::default());
+            for (at, (starts, id)) in events.iter().enumerate() {
+                plain.retain(|(known, _)| *known != id.to_string());
+                if *starts {
+                    plain.push((id.to_string(), at as i64));
+                    observed.start(&started(&id.to_string(), at as i64));
+                } else {
+                    observed.end("w", &id.to_string());
+                }
+                if at % block == 0 {
+                    flights.apply(observed.take());
+                }
+            }
+            flights.apply(observed.take());
+            let found: Vec<_> = flights.at(0).into_iter().map(|found| (found.id, found.start_ms)).collect();
+            prop_assert_eq!(found, plain);
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::model::operation::{Operation, Record};
 use crate::model::rollup::{Limits, Retention, Rollup};
 use crate::sources::Progress;
 use crate::sources::blocks::{Block, Planned, Queue, What};
-use crate::sources::flights::{Events, Flights};
+use crate::sources::flights::{Events, Flights, Observed};
 use crate::sources::layout::Layout;
 use crate::sources::problems::{Fault, Problems};
 use crate::sources::record::{RawRecord, interpret};
@@ -87,7 +87,7 @@ impl<'a> Work<'a> {
     /// One thread's share: takes a block, folds it, and hands in what depends on the order of blocks.
     fn fold_blocks(&self) -> Rollup {
         let mut accumulator = Accumulator::new(self.rules.retention, self.rules.limits, self.rules.known);
-        let mut buffer = Vec::new();
+        let (mut buffer, mut observed) = (Vec::new(), Observed::default());
         loop {
             let (block, bytes_done) = {
                 let mut queue = lock(&self.queue);
@@ -96,9 +96,11 @@ impl<'a> Work<'a> {
             };
             let layout = self.files[block.file].layout;
             let reader = Reader { layout, max_line_bytes: self.rules.max_line_bytes };
-            let mut folding = Folding::new(reader, &mut accumulator);
+            let (accumulator, observed, tally) = (&mut accumulator, &mut observed, Tally::default());
+            let mut folding = Folding { reader, accumulator, observed, tally };
             folding.block(&block, &buffer[..block.len]);
-            let Folding { tally, events, .. } = folding;
+            let Folding { tally, observed, .. } = folding;
+            let events = observed.take();
             let records = lock(&self.order).push(block.sequence, Share { file: block.file, tally, events });
             (self.progress)(Progress { bytes_done, bytes_total: self.bytes_total.max(bytes_done), records });
         }
@@ -160,15 +162,11 @@ impl Tally {
 struct Folding<'a, 'k> {
     reader: Reader<'a>,
     accumulator: &'a mut Accumulator<'k>,
+    observed: &'a mut Observed,
     tally: Tally,
-    events: Events,
 }
 
-impl<'a, 'k> Folding<'a, 'k> {
-    fn new(reader: Reader<'a>, accumulator: &'a mut Accumulator<'k>) -> Folding<'a, 'k> {
-        Folding { reader, accumulator, tally: Tally::default(), events: Events::default() }
-    }
-
+impl<'a> Folding<'a, '_> {
     fn block(&mut self, block: &Block, bytes: &[u8]) {
         let reader = self.reader;
         self.tally.lines = match &block.what {
@@ -199,7 +197,7 @@ impl<'a, 'k> Folding<'a, 'k> {
             Ok(Record::Finished(_)) => {}
             Ok(Record::Started(started)) => {
                 self.tally.started += 1;
-                self.events.start(started);
+                self.observed.start(&started);
             }
             Err(fault) => self.fault(line, fault),
         }
@@ -209,7 +207,7 @@ impl<'a, 'k> Folding<'a, 'k> {
         self.tally.operations += 1;
         self.tally.last_end_ms = self.tally.last_end_ms.max(operation.end_ms);
         if let Some(id) = &operation.id {
-            self.events.end(&operation.wrapper, id);
+            self.observed.end(&operation.wrapper, id);
         }
         self.accumulator.add(operation);
     }

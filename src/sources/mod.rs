@@ -17,6 +17,7 @@ pub mod discover;
 pub mod elements;
 pub mod flights;
 pub mod fold;
+pub mod inbox;
 pub mod json;
 pub mod json_fast;
 pub mod layout;

@@ -243,6 +243,7 @@ fn status(raw: &RawRecord) -> Result<Option<Status>, Fault> {
     match raw.get(Field::Status) {
         Raw::Missing => return Ok(None),
         Raw::Text("success") => return Ok(Some(Status::Ended(Outcome::Success))),
+        Raw::Text("started") => return Ok(Some(Status::Started)),
         _ => {}
     }
     other_status(raw)

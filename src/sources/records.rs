@@ -29,16 +29,26 @@ impl Kind {
     /// The end of the last whole record in some bytes that begin with one; 0 where none is whole.
     /// `limit` is the longest record allowed, `whole` says that no more bytes follow.
     pub fn last_end(&self, bytes: &[u8], limit: usize, whole: bool) -> usize {
-        let cut = match self {
-            Kind::Rows(_) if memchr(b'"', bytes).is_some() => csv::cut,
-            Kind::Elements => elements::cut,
-            Kind::Lines | Kind::Rows(_) => return memrchr(b'\n', bytes).map_or(0, |at| at + 1),
-        };
         let mut at = 0;
-        while let Cut::Record(len) | Cut::Unclosed(len) = cut(&bytes[at..], limit, whole) {
-            at += len;
+        loop {
+            let rest = &bytes[at..];
+            let plain = match self {
+                Kind::Lines => rest,
+                // Up to a quote, lines are rows.
+                Kind::Rows(_) => &rest[..memchr(b'"', rest).unwrap_or(rest.len())],
+                Kind::Elements => &[],
+            };
+            at += memrchr(b'\n', plain).map_or(0, |at| at + 1);
+            let cut = match self {
+                _ if plain.len() == rest.len() => return at,
+                Kind::Elements => elements::cut,
+                Kind::Lines | Kind::Rows(_) => csv::cut,
+            };
+            match cut(&bytes[at..], limit, whole) {
+                Cut::Record(len) | Cut::Unclosed(len) => at += len,
+                Cut::Incomplete => return at,
+            }
         }
-        at
     }
 
     /// The end of the first record of a block, what sets it apart from the next included.

@@ -132,6 +132,18 @@ pub struct Span {
     pub first_note_day: i64,
 }
 
+impl Span {
+    /// As good as none of it.
+    pub const NOTHING: Span = Span {
+        first_packed_minute: i64::MAX,
+        first_minute: i64::MAX,
+        first_hour: i64::MAX,
+        first_series_hour: i64::MAX,
+        first_series_day: i64::MAX,
+        first_note_day: i64::MAX,
+    };
+}
+
 /// Merges a roll-up into the chunks it touches.
 pub fn add(transaction: &Transaction, wrapper: i64, rollup: &WrapperRollup, limits: &Limits) -> Result<()> {
     let chunks = Chunks { connection: transaction, wrapper };

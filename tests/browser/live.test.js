@@ -21,8 +21,8 @@ function record(secondsAgo) {
   return `${JSON.stringify({ wrapper_name: "RouteLLM", end_time, duration_ms: 800, status: "success" })}\n`;
 }
 
-// Starts the daemon over a new site; says where it serves and which log it reads.
-async function serve() {
+// Starts the daemon over a new site; says where it serves and which log it reads. `flags` are the daemon's.
+async function serve(...flags) {
   const folder = mkdtempSync(path.join(tmpdir(), "dash-live-"));
   execFileSync(program, ["init", folder], { stdio: "ignore" });
   const log = path.join(folder, "content/operations/live.jsonl");
@@ -30,7 +30,9 @@ async function serve() {
   for (let minute = 40; minute > 0; minute -= 1) text += record(minute * 60);
   writeFileSync(log, text);
   const config = path.join(folder, "dash.toml");
-  const daemon = spawn(program, ["serve", "--config", config, "--bind", "127.0.0.1:0"]);
+  const build = () => execFileSync(program, ["build", "--config", config], { stdio: "ignore" });
+  if (flags.includes("--no-build")) build();
+  const daemon = spawn(program, ["serve", "--config", config, "--bind", "127.0.0.1:0", ...flags]);
   const url = await new Promise((resolve, reject) => {
     let said = "";
     daemon.stderr.on("data", (data) => {
@@ -45,7 +47,7 @@ async function serve() {
     daemon.kill();
     return ended;
   };
-  return { url, log, stop, clean: () => rmSync(folder, { recursive: true }) };
+  return { url, log, build, stop, clean: () => rmSync(folder, { recursive: true }) };
 }
 
 test("a line appended to a log reaches the open page, which keeps its zoom and scroll", options, async () => {
@@ -80,6 +82,31 @@ test("a line appended to a log reaches the open page, which keeps its zoom and s
 
     await site.stop();
     await page.locator("#link-state", { hasText: "reconnecting…" }).waitFor();
+    await page.context().close();
+  } finally {
+    await site.stop();
+    site.clean();
+  }
+});
+
+test("a page follows what another process builds, within five seconds", options, async () => {
+  const site = await serve("--no-build");
+  try {
+    const page = await open(browser, site.url);
+    await page.locator('#link-state[data-state="live"]').waitFor();
+    const value = page.locator("#card-operations .value");
+    const before = Number(await value.textContent());
+    appendFileSync(site.log, record(0) + record(0) + record(0));
+    site.build();
+    const built = Date.now();
+    await page.waitForFunction(
+      (count) => Number(document.querySelector("#card-operations .value").textContent) >= count,
+      before + 3,
+      { ...often, timeout: 5000 },
+    );
+    assert.ok(Date.now() - built < 5000);
+    assert.match(await page.locator("#announcer").textContent(), /^Updated/);
+    assert.deepEqual(page.complaints, []);
     await page.context().close();
   } finally {
     await site.stop();

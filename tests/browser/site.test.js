@@ -82,3 +82,18 @@ test("the menu opens on a phone", options, async (t) => {
   assert.deepEqual(page.complaints, []);
 });
 
+test("on paper the page is a report: on white, tables as tables, nothing to click on", options, async (t) => {
+  const page = await open(browser, at(wrapperPages()[0]), { viewport: { width: 698, height: 1000 }, colorScheme: "dark" });
+  t.after(() => page.context().close());
+  await page.emulateMedia({ media: "print" });
+  const style = (selector, name) =>
+    page.evaluate(([selector, name]) => getComputedStyle(document.querySelector(selector))[name], [selector, name]);
+  assert.equal(await style(".site-nav", "display"), "none");
+  assert.equal(await style("#model-table", "display"), "table");
+  assert.equal(await style(".panel", "backgroundColor"), "rgb(255, 255, 255)");
+  assert.equal(await style("h1", "color"), "rgb(22, 27, 34)");
+  const pdf = await page.pdf({ preferCSSPageSize: true });
+  const pages = pdf.toString("latin1").match(/\/Type\s*\/Page\b/g).length;
+  assert.ok(pages >= 2 && pages <= 8, `${pages} pages`);
+  assert.deepEqual(page.complaints, []);
+});

@@ -340,3 +340,19 @@ fn users_and_tokens_come_and_go() {
     dash(&folder).args(["user", "remove", "ana"]).assert().success();
     dash(&folder).args(["user", "remove", "ana"]).assert().code(1).stderr(contains("dash user list"));
 }
+
+#[test]
+fn shells_and_man_know_every_command() {
+    let folder = Folder::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let made = dash(&folder).args(["completions", shell]).assert().success();
+        let script = String::from_utf8_lossy(&made.get_output().stdout).into_owned();
+        assert!(["serve", "snapshot", "no-build"].iter().all(|word| script.contains(word)), "{shell}");
+    }
+    dash(&folder).args(["completions", "tcsh"]).assert().code(2);
+    dash(&folder).arg("man").assert().success().stdout(contains(".TH dash 1"));
+    dash(&folder).args(["man", "--to", "man"]).assert().success();
+    for page in ["dash.1", "dash-serve.1", "dash-user-add.1"] {
+        assert!(folder.read(&format!("man/{page}")).contains(".TH"), "{page}");
+    }
+}

@@ -16,7 +16,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sample", &["model"]),
     ("pipeline", &["model", "sources", "store", "analysis", "report", "publish"]),
     ("access", &[]),
-    ("serve", &["model", "access", "analysis", "report", "publish", "pipeline"]),
+    ("serve", &["model", "sources", "access", "analysis", "report", "publish", "pipeline"]),
     ("config", &["sources", "store", "analysis", "report", "publish", "archive", "serve"]),
     (
         "cli",

@@ -7,6 +7,7 @@ use serde::Serialize;
 use tera::Context;
 
 use crate::analysis::activity::FEED_HOURS;
+use crate::analysis::breakdown::parts;
 use crate::analysis::snapshot::{Detail, Snapshot, WrapperReport};
 use crate::analysis::trend::{cells, scores, stretches, wrapper_before};
 use crate::report::charts::{Chart, errors, latency, marks_of, models, operations, performance};
@@ -75,6 +76,9 @@ pub fn view(snapshot: &Snapshot, at: usize, detail: &Detail, currency: &str) -> 
     context.insert("breakdown", &detail.breakdown);
     context.insert("errors", &error_rows(detail));
     context.insert("series", &detail.by_series);
+    let credit = snapshot.facts.settings.health.fallback_credit;
+    context.insert("by_model", &parts(&detail.by_series, credit, |row| &row.model));
+    context.insert("by_type", &parts(&detail.by_series, credit, |row| &row.operation_type));
     context.insert("slowest", &detail.slowest.iter().map(SampleRow::of).collect::<Vec<_>>());
     context.insert("in_flight", &detail.in_flight.iter().map(InFlightRow::of).collect::<Vec<_>>());
     context.insert("feed_hours", &FEED_HOURS);

@@ -2,11 +2,15 @@
 
 mod access;
 mod api;
+mod attacks;
 mod connections;
 mod files;
 mod live;
+mod operations;
+mod proxy;
 mod reference;
 mod site;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -54,6 +58,18 @@ impl Server {
         change: impl FnOnce(&mut ServeSettings),
         rebuild: impl FnOnce(PathBuf) -> Option<Rebuild>,
     ) -> Server {
+        let server = Server::listening(home, change, rebuild).await;
+        // It answers once it has loaded the site.
+        server.get("/").await;
+        server
+    }
+
+    /// The same, without having been asked anything.
+    async fn listening(
+        home: TempDir,
+        change: impl FnOnce(&mut ServeSettings),
+        rebuild: impl FnOnce(PathBuf) -> Option<Rebuild>,
+    ) -> Server {
         let (root, output) = (home.path().to_owned(), home.path().join("output"));
         site::publish(&output, 0);
         let mut settings =
@@ -68,10 +84,7 @@ impl Server {
             let _ = stopped.await;
         };
         let task = tokio::spawn(serve(listener, daemon, shutdown));
-        let server = Server { address, home, stop, task };
-        // It answers once it has loaded the site.
-        server.get("/").await;
-        server
+        Server { address, home, stop, task }
     }
 
     fn output(&self) -> PathBuf {
@@ -110,8 +123,12 @@ impl Server {
 
     /// Sends these bytes and reads until the daemon closes; `None` where it answers nothing.
     async fn raw(&self, bytes: &[u8]) -> Option<Answer> {
+        self.exchange(TcpStream::connect(self.address).await.expect("it listens"), bytes).await
+    }
+
+    /// The same over a connection that stands.
+    async fn exchange(&self, mut stream: TcpStream, bytes: &[u8]) -> Option<Answer> {
         let exchange = async {
-            let mut stream = TcpStream::connect(self.address).await.expect("it listens");
             stream.write_all(bytes).await.expect("it reads");
             let mut answer = Vec::new();
             // A reset after the answer is one way to say that the rest of a request is not wanted.

@@ -44,6 +44,14 @@ dash.update = () => {
   setInterval(() => dash.time.show(document.getElementById("main")), 30000);
   dash.live.start();
 
+  // A printed page shows what the reader could have opened.
+  addEventListener("beforeprint", () => {
+    for (const details of document.querySelectorAll("details:not([open])")) {
+      details.open = true;
+      addEventListener("afterprint", () => (details.open = false), { once: true });
+    }
+  });
+
   // The last pages open without a network. A snapshot that was kept or mailed does not change, and is no site
   // of its own.
   const installable = document.querySelector('link[rel="manifest"]') && !document.getElementById("kept");

@@ -1,0 +1,228 @@
+//! `POST /api/operations`: wrappers report what they did, and hear that it was taken once it is on the disk.
+
+use std::io::Read;
+use std::pin::pin;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use chrono::Utc;
+use flate2::read::GzDecoder;
+use futures_util::{Stream, StreamExt};
+use hyper::body::Buf;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+use warp::http::StatusCode;
+use warp::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use warp::reply::{Reply, Response};
+
+use crate::model::time::rfc3339;
+use crate::serve::answer::{ApiError, JSON, Request, plain};
+use crate::serve::inbox::Refused;
+use crate::serve::routes::Shared;
+use crate::sources::inbox::Check;
+
+/// Most bytes of a body as it is sent, and unpacked.
+pub const MOST_BYTES: usize = 8 << 20;
+const MOST_UNPACKED: usize = 32 << 20;
+/// Most records of a body, and bytes of one.
+pub const MOST_RECORDS: usize = 50_000;
+pub const MOST_RECORD_BYTES: usize = 1 << 20;
+/// Most refusals that an answer tells one by one.
+const MOST_TOLD: usize = 100;
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bodies larger than this are taken in turns, a few at a time.
+const LARGE_BYTES: usize = 64 << 10;
+
+/// Media types of one record a line.
+pub const LINES: [&str; 3] = ["application/x-ndjson", "application/jsonl", "application/ndjson"];
+
+/// Takes a report in.
+pub async fn post<B: Buf>(
+    shared: Shared,
+    request: Request,
+    body: impl Stream<Item = Result<B, warp::Error>>,
+) -> Response {
+    let taken = async {
+        let form = Form::of(&request)?;
+        let text = read(&shared, &request, &form, body).await?;
+        take(&shared, &request, records(&request, &form, &text)?).await
+    };
+    taken.await.unwrap_or_else(Reply::into_response)
+}
+
+/// How a body is written.
+#[derive(Clone, Copy, Debug)]
+struct Form {
+    lines: bool,
+    gzip: bool,
+    /// The size that was announced.
+    length: usize,
+}
+
+impl Form {
+    fn of(request: &Request) -> Result<Form, ApiError> {
+        let header =
+            |headers: &HeaderMap, name| headers.get(name).map(|value| value.to_str().map(str::to_owned));
+        let unsupported = |message: String| {
+            request.error(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+        };
+        let given = header(&request.headers, CONTENT_TYPE).and_then(Result::ok).unwrap_or_default();
+        let media = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let lines = LINES.contains(&media.as_str());
+        // A page of another site can send text without being asked; JSON it cannot.
+        if !lines && media != JSON {
+            let message = format!("send `{JSON}`, or `{}` with one record a line", LINES[0]);
+            return Err(unsupported(message));
+        }
+        let gzip = match header(&request.headers, CONTENT_ENCODING).map(Result::unwrap_or_default).as_deref()
+        {
+            None | Some("identity") => false,
+            Some("gzip") => true,
+            Some(_) => return Err(unsupported("a body may be packed with `gzip` only".to_owned())),
+        };
+        let length = header(&request.headers, CONTENT_LENGTH).and_then(|length| length.ok()?.parse().ok());
+        let length = length.unwrap_or(MOST_BYTES);
+        if length > MOST_BYTES {
+            return Err(too_large(request));
+        }
+        Ok(Form { lines, gzip, length })
+    }
+}
+
+fn too_large(request: &Request) -> ApiError {
+    let message = format!("a body may have {MOST_BYTES} bytes, and {MOST_UNPACKED} unpacked; send several");
+    request.error(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message)
+}
+
+fn invalid(request: &Request, message: impl Into<String>) -> ApiError {
+    request.error(StatusCode::BAD_REQUEST, "invalid_body", message)
+}
+
+async fn read<B: Buf>(
+    shared: &Shared,
+    request: &Request,
+    form: &Form,
+    body: impl Stream<Item = Result<B, warp::Error>>,
+) -> Result<String, ApiError> {
+    let _turn = match form.length > LARGE_BYTES {
+        true => shared.large_bodies.acquire().await.ok(),
+        false => None,
+    };
+    let bytes = timeout(BODY_TIMEOUT, collect(request, form, body)).await.map_err(|_| {
+        let message = format!("the body did not arrive within {} seconds", BODY_TIMEOUT.as_secs());
+        request.error(StatusCode::REQUEST_TIMEOUT, "request_timeout", message)
+    })??;
+    let bytes = if form.gzip { unpacked(request, &bytes)? } else { bytes };
+    String::from_utf8(bytes).map_err(|_| invalid(request, "the body is not UTF-8"))
+}
+
+async fn collect<B: Buf>(
+    request: &Request,
+    form: &Form,
+    body: impl Stream<Item = Result<B, warp::Error>>,
+) -> Result<Vec<u8>, ApiError> {
+    let (mut body, mut bytes) = (pin!(body), Vec::with_capacity(form.length.min(LARGE_BYTES)));
+    while let Some(piece) = body.next().await {
+        let mut piece = piece.map_err(|_| invalid(request, "the body ended early"))?;
+        if bytes.len() + piece.remaining() > MOST_BYTES {
+            return Err(too_large(request));
+        }
+        while piece.has_remaining() {
+            let chunk = piece.chunk();
+            let length = chunk.len();
+            bytes.extend_from_slice(chunk);
+            piece.advance(length);
+        }
+    }
+    Ok(bytes)
+}
+
+/// Unpacks as much as is allowed, however much a small body claims to hold.
+fn unpacked(request: &Request, bytes: &[u8]) -> Result<Vec<u8>, ApiError> {
+    let mut unpacked = Vec::new();
+    let read = GzDecoder::new(bytes).take(MOST_UNPACKED as u64 + 1).read_to_end(&mut unpacked);
+    read.map_err(|_| invalid(request, "the body is not whole gzip"))?;
+    if unpacked.len() > MOST_UNPACKED { Err(too_large(request)) } else { Ok(unpacked) }
+}
+
+/// The records of a body, each as it stands there.
+fn records<'a>(request: &Request, form: &Form, text: &'a str) -> Result<Vec<&'a str>, ApiError> {
+    let text = text.trim_start_matches('\u{feff}').trim();
+    let records: Vec<&str> = if form.lines {
+        text.lines().map(str::trim).filter(|line| !line.is_empty()).collect()
+    } else if text.starts_with('[') {
+        let list: Vec<&RawValue> = serde_json::from_str(text)
+            .map_err(|error| invalid(request, format!("the body is not valid JSON: {error}")))?;
+        list.into_iter().map(RawValue::get).collect()
+    } else if text.is_empty() {
+        Vec::new()
+    } else {
+        vec![text]
+    };
+    match records.len() {
+        0 => Err(invalid(request, "there is no record in the body")),
+        1..=MOST_RECORDS => Ok(records),
+        _ => {
+            let message = format!("a body may hold {MOST_RECORDS} records; send several");
+            Err(request.error(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message))
+        }
+    }
+}
+
+/// Checks records and appends the good ones.
+async fn take(shared: &Shared, request: &Request, records: Vec<&str>) -> Result<Response, ApiError> {
+    let (mut lines, mut accepted, mut refused) = (Vec::new(), 0_u64, Vec::new());
+    let check = Check::default();
+    for (at, record) in records.into_iter().enumerate() {
+        let reason = match record.len() > MOST_RECORD_BYTES {
+            true => Err(format!("a record may have {MOST_RECORD_BYTES} bytes")),
+            false => check.record(record),
+        };
+        match reason {
+            Ok(()) => {
+                // In valid JSON, these stand between values only.
+                lines.extend(
+                    record.bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }),
+                );
+                lines.push(b'\n');
+                accepted += 1;
+            }
+            Err(reason) => refused.push(json!({"record": at, "reason": reason})),
+        }
+    }
+    if accepted > 0 {
+        shared.inbox.append(lines).await.map_err(|error| unwritten(request, error))?;
+    }
+    shared.status.accepted.fetch_add(accepted, Ordering::Relaxed);
+    shared.status.refused.fetch_add(refused.len() as u64, Ordering::Relaxed);
+    Ok(answer(accepted, refused))
+}
+
+fn unwritten(request: &Request, refused: Refused) -> ApiError {
+    let message = match refused {
+        Refused::Busy => "too many reports wait to be written; nothing was taken, so send it again",
+        Refused::Failed => "the report could not be written; nothing was taken, so send it again",
+    };
+    let error = request.error(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
+    error.with(RETRY_AFTER, 1.into())
+}
+
+/// 202 where anything was taken, 400 where nothing was; which records were not, and why.
+fn answer(accepted: u64, mut refused: Vec<Value>) -> Response {
+    let (rejected, timestamp) = (refused.len(), rfc3339(Utc::now().timestamp_millis()));
+    refused.truncate(MOST_TOLD);
+    let data = json!({"accepted": accepted, "rejected": rejected, "problems": refused});
+    let (status, body) = if accepted > 0 {
+        (StatusCode::ACCEPTED, json!({"success": true, "data": data, "timestamp": timestamp}))
+    } else {
+        let error =
+            json!({"code": "invalid_records", "message": "none of the records can be read; `data` says why"});
+        (
+            StatusCode::BAD_REQUEST,
+            json!({"success": false, "error": error, "data": data, "timestamp": timestamp}),
+        )
+    };
+    plain(status, JSON, body.to_string())
+}

@@ -1,0 +1,162 @@
+//! Reporting operations: what is taken, what is refused, and what each refusal says.
+
+use std::io::Write;
+
+use dash::access::Role;
+use dash::access::accounts::{Accounts, FILE};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::{Value, json};
+
+use super::{Answer, Server};
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+const LINES: (&str, &str) = ("content-type", "application/x-ndjson");
+const GZIP: (&str, &str) = ("content-encoding", "gzip");
+
+type Headers<'a> = &'a [(&'a str, &'a str)];
+
+fn operation(name: &str) -> Value {
+    json!({"wrapper_name": name, "end_time": "2026-09-21T14:00:00Z", "duration_ms": 10, "status": "success"})
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).expect("memory");
+    encoder.finish().expect("memory")
+}
+
+async fn report(server: &Server, headers: Headers<'_>, body: impl AsRef<[u8]>) -> Answer {
+    server.post("/api/operations", headers, body.as_ref()).await
+}
+
+/// Lines in the inbox.
+fn written(server: &Server) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(server.home.path().join("inbox")) else { return Vec::new() };
+    let texts = entries.flatten().map(|entry| std::fs::read_to_string(entry.path()).expect("text"));
+    texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_form_of_report_is_on_the_disk_before_it_is_accepted() {
+    let server = Server::start().await;
+    let (one, two) = (operation("a\nb"), operation("ü"));
+    let pretty = serde_json::to_string_pretty(&json!([one, two])).expect("JSON");
+    let lines = format!("{one}\r\n\r\n{two}\n");
+    let bodies: [(Headers, Vec<u8>, u64); 6] = [
+        (&[JSON], one.to_string().into_bytes(), 1),
+        (&[JSON], pretty.clone().into_bytes(), 2),
+        (&[("content-type", "Application/JSON; charset=utf-8"), GZIP], gzip(pretty.as_bytes()), 2),
+        (&[LINES], lines.clone().into_bytes(), 2),
+        (&[LINES, GZIP], gzip(lines.as_bytes()), 2),
+        (&[("content-type", "application/jsonl")], format!("\u{feff}{one}").into_bytes(), 1),
+    ];
+    let mut expected = 0;
+    for (headers, body, count) in bodies {
+        let answer = report(&server, headers, body).await;
+        assert_eq!(answer.status, 202, "{headers:?} {}", answer.text());
+        assert_eq!(answer.json()["data"], json!({"accepted": count, "rejected": 0, "problems": []}));
+        expected += count as usize;
+        assert_eq!(written(&server).len(), expected, "{headers:?}");
+    }
+    for line in written(&server) {
+        let record: Value = serde_json::from_str(&line).expect("a whole record a line");
+        assert!(record == one || record == two, "{line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_partly_bad_report_the_good_records_are_taken_and_the_others_named() {
+    let server = Server::start().await;
+    let body = json!([operation("a"), {"wrapper_name": "b"}, operation("c"), 7, {"end_time": "x"}]);
+    let answer = report(&server, &[JSON], body.to_string()).await;
+    assert_eq!(answer.status, 202);
+    let data = answer.json()["data"].clone();
+    assert_eq!((&data["accepted"], &data["rejected"]), (&json!(2), &json!(3)));
+    let records: Vec<_> = data["problems"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|problem| problem["record"].clone())
+        .collect();
+    assert_eq!(records, [json!(1), json!(3), json!(4)]);
+    assert!(data["problems"][2]["reason"].as_str().is_some_and(|reason| reason.contains("`wrapper_name`")));
+
+    let none = report(&server, &[JSON], "[{}]").await;
+    assert_eq!((none.status, &none.json()["error"]["code"]), (400, &json!("invalid_records")));
+    let many = report(&server, &[JSON], json!(vec![json!({}); 500]).to_string()).await;
+    assert_eq!(many.json()["data"]["problems"].as_array().map(Vec::len), Some(100));
+    assert_eq!(written(&server).len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_report_is_refused_with_its_reason() {
+    let server = Server::start().await;
+    let one = operation("a").to_string();
+    let long = format!("{{\"wrapper_name\":\"{}\",\"end_time\":0}}", "x".repeat(1 << 20));
+    let bomb = gzip(&vec![b' '; 40 << 20]);
+    assert!(bomb.len() < 1 << 20);
+    let many = "{}\n".repeat(50_001);
+    let deep = format!("{{\"wrapper_name\":\"a\",\"end_time\":0,\"x\":{}", "[".repeat(100_000));
+    let table: [(Headers, &[u8], u16, &str); 14] = [
+        (&[], one.as_bytes(), 415, "unsupported_media_type"),
+        (&[("content-type", "text/plain")], one.as_bytes(), 415, "unsupported_media_type"),
+        (&[("content-type", "application/x-www-form-urlencoded")], b"a=b", 415, "unsupported_media_type"),
+        (&[JSON, ("content-encoding", "br")], one.as_bytes(), 415, "unsupported_media_type"),
+        (&[JSON, GZIP], one.as_bytes(), 400, "invalid_body"),
+        (&[JSON, GZIP], &gzip(one.as_bytes())[..20], 400, "invalid_body"),
+        (&[JSON], b"", 400, "invalid_body"),
+        (&[JSON], b"[", 400, "invalid_body"),
+        (&[JSON], b"[]", 400, "invalid_body"),
+        (&[JSON], b"\xff\xfe", 400, "invalid_body"),
+        (&[JSON], long.as_bytes(), 400, "invalid_records"),
+        (&[JSON], deep.as_bytes(), 400, "invalid_records"),
+        (&[LINES, GZIP], &bomb, 413, "payload_too_large"),
+        (&[LINES], many.as_bytes(), 413, "payload_too_large"),
+    ];
+    for (headers, body, status, code) in table {
+        let answer = report(&server, headers, body).await;
+        assert_eq!((answer.status, &answer.json()["error"]["code"]), (status, &json!(code)), "{headers:?}");
+    }
+    let announced = server.ask("POST", "/api/operations", &[JSON, ("content-length", "99999999")]).await;
+    assert_eq!(announced.status, 413);
+    let read = server.get("/api/operations").await;
+    assert_eq!((read.status, read.header("allow")), (405, "POST"));
+    assert!(written(&server).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_operators_report_where_anyone_is_asked() {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let mut accounts = Accounts::default();
+    let mut bearer =
+        |role: Role| format!("Bearer {}", accounts.add_token(role.word(), role.word(), role).expect("free"));
+    let (viewer, operator) = (bearer(Role::Viewer), bearer(Role::Operator));
+    accounts.write(&home.path().join(FILE)).expect("writable");
+    let server = Server::at(home, |_| {}, |_| None).await;
+    let one = operation("a").to_string();
+    let status = async |headers: Headers<'_>| report(&server, headers, &one).await.status;
+    assert_eq!(status(&[JSON]).await, 401);
+    assert_eq!(status(&[JSON, ("authorization", &viewer)]).await, 403);
+    assert_eq!(status(&[JSON, ("authorization", &operator)]).await, 202);
+    assert_eq!(written(&server).len(), 1);
+
+    let public = Server::with(|settings| settings.public = true, |_| None).await;
+    assert_eq!(
+        report(&public, &[JSON], &one).await.status,
+        401,
+        "that anyone may look is not that anyone may write"
+    );
+    let own = Server::start().await;
+    let evil = [JSON, ("origin", "https://evil.example")];
+    assert_eq!(report(&own, &evil, &one).await.status, 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_an_error_that_promises_nothing() {
+    let server = Server::start().await;
+    std::fs::write(server.home.path().join("inbox"), "in the way").expect("writable");
+    let answer = report(&server, &[JSON], operation("a").to_string()).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
+    assert!(!answer.text().contains(server.home.path().to_str().expect("text")), "{}", answer.text());
+}
