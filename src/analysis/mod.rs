@@ -11,6 +11,7 @@ pub mod breakdown;
 pub mod facts;
 pub mod figures;
 pub mod health;
+pub mod cells;
 pub mod snapshot;
 pub mod trend;
 pub mod service;

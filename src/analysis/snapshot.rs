@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::analysis::activity::{Event, events, feed, health_at, statuses};
+use crate::analysis::activity::{Event, events, feed, health_at};
+use crate::analysis::cells::{WrapperCells, ranges};
 use crate::analysis::facts::{Facts, WrapperFacts};
 use crate::analysis::figures::Figures;
 use crate::analysis::health::{Health, Status, mean_score};
@@ -17,7 +18,7 @@ use crate::model::rollup::InFlight;
 use crate::model::time::{DAY_MS, HOUR_MS};
 
 /// The ranges that charts offer: label and hours.
-pub const RANGES: [(&str, u32); 3] = [("1H", 1), ("24H", 24), ("7D", 168)];
+pub const RANGES: [(&str, u32); 4] = [("1H", 1), ("24H", 24), ("7D", 168), ("30D", 720)];
 
 /// Hours of the range that is shown first, and that rows and exports are of where nothing else is asked for.
 pub const DAY_HOURS: u32 = 24;
@@ -111,16 +112,15 @@ pub struct WrapperReport {
 pub struct Detail {
     /// One a row of [`RANGES`].
     pub ranges: Vec<Range>,
+    pub cells: WrapperCells,
     /// Start of the hours that the rest of the page looks back over, in ms: [`BREAKDOWN_HOURS`] hours of the
-    /// clock, the current one included. Their sum, as figures and as latency bins for the distribution.
+    /// clock, the current one included. Their sum.
     pub breakdown_from_ms: i64,
     pub breakdown: Figures,
-    pub latency: Bucket,
     pub errors: Vec<ErrorKind>,
     pub by_series: Vec<Breakdown>,
     pub slowest: Vec<Sample>,
     pub in_flight: Vec<InFlight>,
-    pub statuses: Vec<(i64, Status)>,
 }
 
 /// The site's state at one moment.
@@ -185,7 +185,7 @@ pub fn system<'a>(facts: &Facts, window: Window, summaries: impl Iterator<Item =
     }
 }
 
-/// A wrapper's points over the last `hours` hours.
+/// A wrapper's points over the last `hours` hours, as rows of an answer.
 pub fn range(facts: &Facts, wrapper: &WrapperFacts, hours: u32) -> Range {
     let window = Window::last_hours(facts.moment_ms, hours);
     let step_minutes = step_minutes(hours);
@@ -198,29 +198,31 @@ pub fn range(facts: &Facts, wrapper: &WrapperFacts, hours: u32) -> Range {
 }
 
 fn report(facts: &Facts, wrapper: &WrapperFacts, window: Window) -> WrapperReport {
-    let day = range(facts, wrapper, DAY_HOURS);
+    let detail = wrapper.detailed.then(|| detail(facts, wrapper));
+    let drawn =
+        detail.as_ref().and_then(|detail| detail.ranges.iter().find(|range| range.hours == DAY_HOURS));
     WrapperReport {
         summary: summary(facts, wrapper, window),
+        // A day is drawn in the cells of its rows.
+        day: drawn.cloned().unwrap_or_else(|| range(facts, wrapper, DAY_HOURS)),
         activity: feed(events(wrapper, facts.moment_ms, &facts.settings)),
-        detail: wrapper.detailed.then(|| detail(facts, wrapper, &day)),
-        day,
+        detail,
     }
 }
 
-fn detail(facts: &Facts, wrapper: &WrapperFacts, day: &Range) -> Detail {
-    let range = |hours| if hours == DAY_HOURS { day.clone() } else { range(facts, wrapper, hours) };
+fn detail(facts: &Facts, wrapper: &WrapperFacts) -> Detail {
+    let (ranges, cells) = ranges(facts, wrapper);
     let hours = breakdown_hours(facts.moment_ms);
     let sum = merged(slice(&wrapper.history.hours, hours.start, hours.end));
     Detail {
-        ranges: RANGES.iter().map(|&(_, hours)| range(hours)).collect(),
+        ranges,
+        cells,
         breakdown_from_ms: hours.start * HOUR_MS,
         breakdown: Figures::of(&sum, facts.settings.health.fallback_credit),
-        latency: sum,
         errors: error_kinds(facts, wrapper),
         by_series: by_series(facts, wrapper),
         slowest: slowest(facts, wrapper),
         in_flight: in_flight(facts, &wrapper.id).to_vec(),
-        statuses: statuses(wrapper, facts.moment_ms, &facts.settings),
     }
 }
 

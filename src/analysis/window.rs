@@ -56,27 +56,30 @@ impl Window {
     }
 
     /// Cells of `step` minutes on the clock, as (start in ms, operations); empty ones are left out.
-    /// `step` is a divisor of 60, or 60 itself; windows beyond [`MINUTE_HOURS`] always have cells of an hour.
+    /// `step` divides a day; windows beyond [`MINUTE_HOURS`] have cells of at least an hour.
     pub fn cells(&self, history: &History, step: i64) -> Vec<(i64, Bucket)> {
-        if !self.fine() {
-            let hours = slice(&history.hours, self.from / 60, self.to / 60);
-            return hours.iter().map(|(hour, bucket)| (hour * HOUR_MS, bucket.clone())).collect();
-        }
-        let start = |minute: &i64| minute.div_euclid(step) * step * MINUTE_MS;
-        slice(&history.minutes, self.from, self.to)
+        let (level, minutes) = if self.fine() { (&history.minutes, 1) } else { (&history.hours, 60) };
+        let step = step.max(minutes);
+        let start = |at: &i64| (at * minutes).div_euclid(step) * step * MINUTE_MS;
+        slice(level, self.from / minutes, self.to / minutes)
             .chunk_by(|a, b| start(&a.0) == start(&b.0))
             .map(|cell| (start(&cell[0].0), merged(cell)))
             .collect()
     }
 }
 
-/// Minutes a cell, for rows and charts over so many hours: 1 up to 6 hours, 10 up to two days, else 60.
+/// Minutes a cell, for rows over so many hours: 1 up to 6 hours, 10 up to two days, else 60.
 pub fn step_minutes(hours: u32) -> i64 {
     match hours {
         ..=6 => 1,
         7..=MINUTE_HOURS => 10,
         _ => 60,
     }
+}
+
+/// Minutes a cell where it is drawn: as for rows, but 360 beyond a week, of which a chart can show no more.
+pub fn drawn_minutes(hours: u32) -> i64 {
+    if hours <= 168 { step_minutes(hours) } else { 360 }
 }
 
 #[cfg(test)]
@@ -113,6 +116,16 @@ mod tests {
             let total: u64 = cells.iter().map(|cell| cell.1.total()).sum();
             assert_eq!(total, window.sum(&history).total(), "{hours} hours");
         }
+    }
+
+    #[test]
+    fn cells_of_several_hours_add_up_too() {
+        let history = history(&(0..10 * 24 * 60).collect::<Vec<_>>());
+        let window = Window::last_hours(10 * DAY_MS - 90 * MINUTE_MS, 200);
+        let cells = window.cells(&history, 360);
+        assert_eq!(cells.iter().map(|cell| cell.1.total()).sum::<u64>(), window.sum(&history).total());
+        assert!(cells.iter().all(|cell| cell.0 % (6 * HOUR_MS) == 0));
+        assert_eq!(cells.len(), 34);
     }
 
     #[test]

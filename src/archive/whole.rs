@@ -15,7 +15,7 @@ const DRAWING: &str = "plotly";
 /// slash at its end; without one, links to other pages become text.
 pub fn whole(html: &str, files: &BTreeMap<&str, &[u8]>, home: Option<&str>) -> String {
     let text = |path: &str| files.get(path).and_then(|bytes| std::str::from_utf8(bytes).ok());
-    let drawn = html.contains("<svg class=\"chart");
+    let drawn = html.contains("<svg class=\"plot");
     let mut out = String::with_capacity(html.len());
     // Scripts that were deferred run where the page ends.
     let mut deferred = String::new();
@@ -108,8 +108,7 @@ mod tests {
 
     #[test]
     fn drawn_charts_need_no_drawing_and_links_lead_home() {
-        let page =
-            written(&PAGE.replace("<p>", "<p><svg class=\"chart-x\"></svg>"), Some("https://x.org/d/"));
+        let page = written(&PAGE.replace("<p>", "<p><svg class=\"plot\"></svg>"), Some("https://x.org/d/"));
         assert!(!page.contains("plot()"), "{page}");
         assert!(page.contains("href=\"https://x.org/d/wrappers/x.html\""), "{page}");
     }

@@ -32,6 +32,8 @@ pub struct History {
     pub days: Vec<(i64, Bucket)>,
     /// Hours again, by operation type and model, for breakdowns.
     pub series: BTreeMap<SeriesName, Vec<(i64, Bucket)>>,
+    /// Days by operation type and model, without latency.
+    pub series_days: BTreeMap<SeriesName, Vec<(i64, Bucket)>>,
     /// By day, sorted.
     pub notes: Vec<(i64, Notes)>,
 }

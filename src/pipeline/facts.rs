@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use anyhow::Result;
 
+use crate::analysis::activity::FEED_HOURS;
 use crate::analysis::facts::{Facts, WrapperFacts};
 use crate::analysis::snapshot::{BREAKDOWN_HOURS, DAY_HOURS, charted};
 use crate::analysis::window::MAX_HOURS;
@@ -77,7 +78,8 @@ fn whole_span(plan: &Plan) -> Span {
         first_minute,
         first_hour: hour - i64::from(MAX_HOURS),
         first_series_hour: hour - i64::from(BREAKDOWN_HOURS),
-        first_note_day: (hour - i64::from(BREAKDOWN_HOURS)) / 24,
+        first_series_day: (hour - i64::from(MAX_HOURS)) / 24,
+        first_note_day: (hour - i64::from(MAX_HOURS)) / 24,
     }
 }
 
@@ -93,6 +95,8 @@ fn glance_span(plan: &Plan) -> Span {
         first_packed_minute: first_minute,
         first_hour: first_minute / 60,
         first_series_hour: i64::MAX,
+        first_series_day: i64::MAX,
+        first_note_day: (hour_of(plan.moment_ms) - FEED_HOURS) / 24,
         ..page_span(plan)
     }
 }

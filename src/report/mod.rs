@@ -277,7 +277,7 @@ fn wrapper_page(snapshot: &Snapshot, at: usize, theme: &Theme, frame: &Frame) ->
     let Some(detail) = &snapshot.wrappers[at].detail else { return Ok(None) };
     let status = snapshot.wrappers[at].summary.health.status;
     let frame = Frame { status, troubled: usize::from(status < Status::Healthy), ..*frame };
-    let view = pages::wrapper::view(snapshot, at, detail)?;
+    let view = pages::wrapper::view(snapshot, at, detail, frame.currency)?;
     theme.page("wrapper.html", &frame, view).map(Some)
 }
 

@@ -18,6 +18,7 @@ use crate::model::codec::{Decode, Encode, from_bytes, to_bytes};
 use crate::model::history::History;
 use crate::model::notes::{Notes, OTHER};
 use crate::model::rollup::{Limits, Retention, SeriesName, WrapperRollup};
+use crate::model::sketch::Sketch;
 
 /// Minutes in a chunk.
 const CHUNK_MINUTES: i64 = 60;
@@ -73,6 +74,17 @@ impl BySeries {
         });
         at as u64
     }
+
+    /// Appends the buckets to the levels of their series.
+    fn add_to(self, levels: &mut BTreeMap<SeriesName, Vec<(i64, Bucket)>>) {
+        for ((time, series), bucket) in self.buckets {
+            let name = &self.names[series as usize];
+            match levels.get_mut(name) {
+                Some(level) => level.push((time, bucket)),
+                None => drop(levels.insert(name.clone(), vec![(time, bucket)])),
+            }
+        }
+    }
 }
 
 impl Encode for BySeries {
@@ -116,6 +128,7 @@ pub struct Span {
     pub first_hour: i64,
     /// Of hours by series.
     pub first_series_hour: i64,
+    pub first_series_day: i64,
     pub first_note_day: i64,
 }
 
@@ -126,6 +139,7 @@ impl Span {
         first_minute: i64::MAX,
         first_hour: i64::MAX,
         first_series_hour: i64::MAX,
+        first_series_day: i64::MAX,
         first_note_day: i64::MAX,
     };
 }
@@ -171,16 +185,14 @@ pub fn load(connection: &Connection, wrapper: i64, span: &Span, history: &mut Hi
     for (_, hours) in chunks.since::<Vec<(i64, Bucket)>>(Level::Hours, span.first_hour / CHUNK_HOURS)? {
         history.hours.extend(hours);
     }
-    for (_, chunk) in
-        chunks.since::<BySeries>(Level::SeriesHours, span.first_series_hour / CHUNK_SERIES_HOURS)?
-    {
-        for ((hour, series), bucket) in chunk.buckets {
-            let name = &chunk.names[series as usize];
-            match history.series.get_mut(name) {
-                Some(level) => level.push((hour, bucket)),
-                None => drop(history.series.insert(name.clone(), vec![(hour, bucket)])),
-            }
-        }
+    let first_chunk = span.first_series_hour / CHUNK_SERIES_HOURS;
+    for (_, chunk) in chunks.since::<BySeries>(Level::SeriesHours, first_chunk)? {
+        chunk.add_to(&mut history.series);
+    }
+    let first_chunk = span.first_series_day / CHUNK_SERIES_DAYS;
+    for (_, mut chunk) in chunks.since::<BySeries>(Level::SeriesDays, first_chunk)? {
+        chunk.buckets.iter_mut().for_each(|(_, bucket)| bucket.latency = Sketch::default());
+        chunk.add_to(&mut history.series_days);
     }
     for ((day, _), bucket) in chunks.newest::<BySeries>(Level::SeriesDays)?.unwrap_or_default().buckets {
         match history.days.last_mut() {

@@ -2,8 +2,14 @@ use super::*;
 use crate::model::operation::{Operation, Outcome, Tokens};
 
 const RETENTION: Retention = Retention { first_minute: 0, first_hour: 0, first_note_day: 0 };
-const ALL: Span =
-    Span { first_packed_minute: 0, first_minute: 0, first_hour: 0, first_series_hour: 0, first_note_day: 0 };
+const ALL: Span = Span {
+    first_packed_minute: 0,
+    first_minute: 0,
+    first_hour: 0,
+    first_series_hour: 0,
+    first_series_day: 0,
+    first_note_day: 0,
+};
 const LIMITS: Limits = Limits { wrappers: 3, series: 2 };
 
 fn operation<'a>(wrapper: &'a str, model: &'a str, end_ms: i64) -> Operation<'a> {

@@ -42,11 +42,14 @@ export async function open(browser, url, options = desktop, prepare = () => {}) 
 export function shownRange(page, chart) {
   return page.evaluate((id) => {
     const range = document.getElementById(id)._fullLayout.xaxis.range;
-    return range.map((at) => (typeof at === "number" ? at : Date.parse(`${at.replace(" ", "T")}Z`)));
+    return range.map((at) => (typeof at === "number" ? at : Date.parse(`${at.replace(" ", "T").replace("Z", "")}Z`)));
   }, chart);
 }
 
+// Brings a chart into view and waits for Plotly to have taken it over.
 export async function drawn(page, chart) {
+  await page.waitForFunction((id) => document.getElementById(id), chart, often);
+  await page.evaluate((id) => document.getElementById(id).scrollIntoView({ block: "center", behavior: "instant" }), chart);
   await page.waitForFunction((id) => document.getElementById(id)?._fullLayout?.xaxis?.range, chart, often);
 }
 

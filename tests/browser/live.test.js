@@ -60,7 +60,7 @@ test("a line appended to a log reaches the open page, which keeps its zoom and s
     const before = Number(await value.textContent());
     assert.ok(before > 0, "the log was read");
 
-    await page.getByRole("button", { name: "1H", exact: true }).click();
+    await page.getByRole("link", { name: "1H", exact: true }).click();
     await zoom(page, "chart-system");
     const zoomed = await shownRange(page, "chart-system");
     await page.evaluate(() => {

@@ -5,12 +5,11 @@ import { readdirSync } from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
-import { desktop, drawn, launch, open, phone, shownRange, zoom } from "./browser.js";
+import { desktop, drawn, launch, open, phone } from "./browser.js";
 
 const folder = process.env.DASH_SITE;
 const options = { skip: folder ? false : "`DASH_SITE` names no folder" };
 const at = (page) => pathToFileURL(path.join(folder, page)).href;
-const hour = 3600000;
 
 let browser;
 before(async () => {
@@ -26,7 +25,7 @@ test("every page opens without an error, from nowhere but its folder", options, 
   for (const name of ["index.html", "activity.html", "data-quality.html", ...wrapperPages()]) {
     const page = await open(browser, at(name));
     await page.waitForLoadState("load");
-    const charts = await page.locator(".chart-frame:not([hidden]) .chart").all();
+    const charts = await page.locator(".chart-frame:not([hidden]) .figure-place").all();
     for (const chart of charts) await drawn(page, await chart.getAttribute("id"));
     assert.deepEqual(page.complaints, [], name);
     const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
@@ -42,43 +41,6 @@ test("no page is wider than a phone", options, async () => {
     assert.ok(wider <= 0, `${name} is ${wider} px wider than a phone`);
     await page.context().close();
   }
-});
-
-test("the range is chosen for all charts, and kept in the address", options, async (t) => {
-  const page = await open(browser, at(wrapperPages()[0]));
-  t.after(() => page.context().close());
-  await drawn(page, "chart-percentiles");
-  await page.getByRole("button", { name: "7D", exact: true }).click();
-  for (const chart of ["chart-performance", "chart-percentiles"]) {
-    const [from, to] = await shownRange(page, chart);
-    assert.equal(to - from, 168 * hour, chart);
-  }
-  assert.equal(await page.getByRole("button", { name: "7D", exact: true }).getAttribute("aria-pressed"), "true");
-  assert.match(page.url(), /#range=7D$/);
-  await page.reload();
-  await drawn(page, "chart-performance");
-  const [from, to] = await shownRange(page, "chart-performance");
-  assert.equal(to - from, 168 * hour);
-  assert.deepEqual(page.complaints, []);
-});
-
-test("a chart zooms, and goes back by a double click", options, async (t) => {
-  const page = await open(browser, at("index.html"));
-  t.after(() => page.context().close());
-  await drawn(page, "chart-system");
-  const whole = await shownRange(page, "chart-system");
-  await zoom(page, "chart-system");
-  const [from, to] = await shownRange(page, "chart-system");
-  assert.ok(from > whole[0] && to < whole[1], "the zoom is inside of the whole range");
-  await page.locator("#chart-system .nsewdrag").first().dblclick();
-  await page.waitForFunction(
-    ([id, start]) => {
-      const at = document.getElementById(id)._fullLayout.xaxis.range[0];
-      return Date.parse(`${String(at).replace(" ", "T")}Z`) === start;
-    },
-    ["chart-system", whole[0]],
-  );
-  assert.deepEqual(page.complaints, []);
 });
 
 test("charts are saved as PNG and SVG", options, async (t) => {
@@ -134,13 +96,4 @@ test("on paper the page is a report: on white, tables as tables, nothing to clic
   const pages = pdf.toString("latin1").match(/\/Type\s*\/Page\b/g).length;
   assert.ok(pages >= 2 && pages <= 8, `${pages} pages`);
   assert.deepEqual(page.complaints, []);
-});
-
-test("without scripts there is all but the charts", options, async (t) => {
-  const page = await open(browser, at("index.html"), { ...phone, javaScriptEnabled: false });
-  t.after(() => page.context().close());
-  assert.ok(await page.locator("#wrapper-table tbody tr").first().isVisible());
-  assert.ok(await page.getByRole("link", { name: "Data quality", exact: true }).isVisible());
-  assert.equal(await page.getByRole("searchbox").isVisible(), false);
-  assert.match(await page.locator("#main").textContent(), /This chart is drawn by a script/);
 });

@@ -74,7 +74,7 @@ for (const { name, set, clock, wrappers } of strangers) {
         page.clock.setFixedTime(clock),
       );
       t.after(() => page.context().close());
-      const charts = await page.locator(".chart-frame:not([hidden]) .chart").all();
+      const charts = await page.locator(".chart-frame:not([hidden]) .figure-place").all();
       for (const chart of charts) await drawn(page, await chart.getAttribute("id"));
       const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       assert.ok(wider <= 0, `${file} is ${wider} px wider than the window`);

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use dash::analysis::facts::Facts;
 use dash::analysis::snapshot::{WrapperReport, snapshot};
-use dash::report::charts::{health, latency, performance};
+use dash::report::charts::figure::{Figure, Reader, figure};
+use dash::report::charts::{Chart, health, latency, marks_of, performance};
 use dash::report::site::Site;
 use dash::report::{SiteSettings, Theme, render};
 use serde_json::Value;
@@ -43,12 +44,36 @@ fn scripts(html: &str) -> Vec<(&str, &str)> {
         .collect()
 }
 
-/// The chart's figures as a page carries them.
+/// The figures that a page carries of a chart, by range.
 fn figures(html: &str, id: &str) -> Value {
     let tag = format!("id=\"figures-{id}\"");
     let (_, json) =
         scripts(html).into_iter().find(|(open, _)| open.contains(&tag)).expect("the chart is there");
-    serde_json::from_str(json).expect("JSON")
+    let written: Value = serde_json::from_str(json).expect("JSON");
+    let figure = |own: &Value| {
+        let mut figure = together(&written["common"], own);
+        let data = figure["data"].as_object().map(|traces| traces.values().cloned().collect::<Vec<_>>());
+        figure["data"] = data.unwrap_or_default().into();
+        figure
+    };
+    let ranges = written["ranges"].as_object().expect("ranges");
+    ranges.iter().map(|(range, own)| (range.clone(), figure(own))).collect::<serde_json::Map<_, _>>().into()
+}
+
+/// What all ranges say, and what one says besides.
+fn together(common: &Value, own: &Value) -> Value {
+    match (common, own) {
+        (Value::Object(common), Value::Object(own)) => {
+            let mut fields = common.clone();
+            for (name, value) in own {
+                let part = common.get(name).map_or_else(|| value.clone(), |part| together(part, value));
+                fields.insert(name.clone(), part);
+            }
+            fields.into()
+        }
+        (common, Value::Null) => common.clone(),
+        (_, own) => own.clone(),
+    }
 }
 
 #[test]
@@ -148,35 +173,58 @@ fn hostile_names_are_text() {
     assert_eq!(names.len(), seeded::week().wrappers.len());
 }
 
+fn as_page(chart: &Chart) -> Value {
+    serde_json::to_value(figure(chart, Reader::Page)).expect("JSON")
+}
+
 #[test]
 fn figures_are_those_of_the_snapshot() {
     let facts = seeded::week();
     let site = site_of(&facts);
     let wrapper = facts.wrapper("RouteLLM").expect("it is one of them");
     let html = text(&site, &format!("wrappers/{}.html", wrapper.id.slug));
-    for (label, hours) in [("1H", 1), ("24H", 24), ("7D", 168)] {
-        let expected = serde_json::to_value(performance::performance(&facts, wrapper, hours)).expect("JSON");
-        assert_eq!(figures(html, "performance")[label], expected, "{label}");
-    }
     let report = &snapshot(&facts);
     let report = report.wrappers.iter().find(|report| report.summary.name == "RouteLLM").expect("reported");
+    let activity = report.activity.clone();
     let report = report.detail.as_ref().expect("all facts are detailed");
-    let percentiles = latency::percentiles(&report.ranges[1]);
-    assert_eq!(figures(html, "percentiles")["24H"], serde_json::to_value(percentiles).expect("JSON"));
-    let bars = &figures(html, "distribution")[""]["data"][0]["y"];
-    let drawn: u64 = bars.as_array().expect("bars").iter().filter_map(Value::as_u64).sum();
-    assert_eq!(drawn, report.breakdown.total_operations);
+    let marks = |at: usize| marks_of(&report.ranges[at], &activity);
+    for (at, label) in ["1H", "24H", "7D", "30D"].into_iter().enumerate() {
+        let dual = performance::dual(&report.ranges[at], marks(at));
+        assert_eq!(figures(html, "performance")[label], as_page(&dual), "{label}");
+        let percentiles = latency::percentiles(&report.ranges[at], marks(at));
+        assert_eq!(figures(html, "percentiles")[label], as_page(&percentiles), "{label}");
+    }
+    let bars = &figures(html, "distribution")["24H"]["data"][0]["y"];
+    let drawn: f64 = bars.as_array().expect("bars").iter().filter_map(Value::as_f64).sum();
+    assert_eq!(drawn, report.ranges[1].total.total_operations as f64);
+}
+
+/// Values of each trace, in order, from the first to the last that there is.
+fn values(figure: &Figure) -> Vec<Vec<Value>> {
+    let trimmed = |trace: &Value| {
+        let values = trace["y"].as_array().expect("values");
+        let (first, last) =
+            (values.iter().position(Value::is_number), values.iter().rposition(Value::is_number));
+        first.zip(last).map(|(first, last)| values[first..=last].to_vec()).unwrap_or_default()
+    };
+    figure.data.iter().map(trimmed).collect()
 }
 
 #[test]
-fn a_few_wrappers_are_all_on_the_overview_s_charts() {
+fn a_few_wrappers_are_all_on_the_overview_s_charts_with_the_api_s_numbers() {
     let mut facts = seeded::week();
     facts.wrappers.truncate(4);
     let site = site_of(&facts);
     let index = text(&site, "index.html");
-    let expected = serde_json::to_value(performance::performance_all(&facts, 24)).expect("JSON");
-    assert_eq!(figures(index, "system")["24H"], expected);
-    assert_eq!(figures(index, "health")[""], serde_json::to_value(health::health(&facts)).expect("JSON"));
+    for (label, hours) in [("1H", 1), ("24H", 24), ("7D", 168)] {
+        let drawn: Figure =
+            serde_json::from_value(figures(index, "system")[label].clone()).expect("a figure");
+        assert_eq!(values(&drawn), values(&performance::performance_all(&facts, hours)), "{label}");
+    }
+    let (page, api) = (&figures(index, "health")[""]["data"][0], health::health(&facts));
+    for field in ["x", "y", "text"] {
+        assert_eq!(page[field], api.data[0][field], "{field}");
+    }
     assert!(!index.contains("busiest"));
 }
 
@@ -196,10 +244,12 @@ fn a_gap_is_null_and_nothing_is_not_zero() {
     let html = text(&site, &format!("wrappers/{}.html", wrapper.id.slug));
     // Nothing ever happens at nine.
     let line = &figures(html, "performance")["7D"]["data"][0];
-    let at_nine = line["x"].as_array().expect("times").iter().zip(line["y"].as_array().expect("values"));
-    let at_nine: Vec<_> = at_nine.filter(|(x, _)| x.as_str().is_some_and(|x| x.contains("T09:"))).collect();
-    assert_eq!(at_nine.len(), 7);
-    assert!(at_nine.iter().all(|(_, y)| y.is_null()));
+    let first = line["x0"].as_str().and_then(|at| at.get(11..13)).and_then(|hour| hour.parse().ok());
+    let nine: usize = (24 + 9 - first.unwrap_or(0)) % 24;
+    let values = line["y"].as_array().expect("values");
+    assert_eq!(line["dx"], 3_600_000);
+    assert!(values.iter().skip(nine).step_by(24).all(Value::is_null));
+    assert!(values.iter().filter(|value| value.is_null()).count() < 24);
     let quiet = &figures(text(&site, "index.html"), "health")[""];
     let names = quiet["data"][0]["y"].as_array().expect("names");
     let at = names.iter().position(|name| name == "Quiet").expect("it is among the busiest");

@@ -194,6 +194,7 @@ struct Past {
     hours: BTreeMap<i64, Bucket>,
     days: BTreeMap<i64, Bucket>,
     series: BTreeMap<SeriesName, BTreeMap<i64, Bucket>>,
+    series_days: BTreeMap<SeriesName, BTreeMap<i64, Bucket>>,
     notes: BTreeMap<i64, Notes>,
 }
 
@@ -210,22 +211,24 @@ impl Past {
             operation_type: operation.operation_type.clone().into_owned(),
             model: operation.model.clone().into_owned(),
         };
+        let days = self.series_days.entry(name.clone()).or_default();
+        days.entry(day_of(end_ms)).or_default().add(operation);
         self.series.entry(name).or_default().entry(hour_of(end_ms)).or_default().add(operation);
         self.notes.entry(day_of(end_ms)).or_default().add(operation);
     }
 
     fn into_history(self) -> History {
+        let listed = |series: BTreeMap<SeriesName, BTreeMap<i64, Bucket>>| {
+            series.into_iter().map(|(name, level)| (name, level.into_iter().collect())).collect()
+        };
         History {
             first_end_ms: self.first_end_ms.unwrap_or_default(),
             packed_minutes: Vec::new(),
             minutes: self.minutes.into_iter().collect(),
             hours: self.hours.into_iter().collect(),
             days: self.days.into_iter().collect(),
-            series: self
-                .series
-                .into_iter()
-                .map(|(name, hours)| (name, hours.into_iter().collect()))
-                .collect(),
+            series: listed(self.series),
+            series_days: listed(self.series_days),
             notes: self.notes.into_iter().collect(),
         }
     }

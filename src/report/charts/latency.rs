@@ -1,119 +1,223 @@
 //! How long operations take: percentiles over time, and the distribution behind them.
 
-use plotly::common::{DashType, Line, Marker};
-use plotly::layout::Axis;
-use plotly::{Bar, Layout};
-
+use crate::analysis::cells::Cells;
 use crate::analysis::snapshot::Range;
 use crate::model::sketch::{RELATIVE_ERROR, Sketch, ZERO_BIN, value_of};
-use crate::report::charts::{
-    COLOURS, Figure, HOVER_TEXT, axis_title, line, margin, milliseconds_axis, time_layout,
-};
+use crate::report::charts::axis::{Axis, Tick, Unit};
+use crate::report::charts::{Across, Chart, HEAT, Mark, Paint, Series, Shape, Span, largest, painted};
 use crate::report::format;
 
 /// A distribution has at most this many bars.
 const BARS: i32 = 28;
 /// Bars between two labels.
-const LABEL_EVERY: usize = 4;
+const LABEL_EVERY: usize = 5;
+/// A heat map has at most about this many rows, and a label so many rows.
+const ROWS: i32 = 14;
+const ROWS_A_LABEL: usize = 3;
 
 /// p50, p95 and p99 over time.
-pub fn percentiles(range: &Range) -> Figure {
-    let hover = "%{y:,.1f} ms";
-    let p50 = line(range, "p50", |figures| figures.p50).hover_template(hover);
-    let p95 = line(range, "p95", |figures| figures.p95).hover_template(hover);
+pub fn percentiles(range: &Range, marks: Vec<Mark>) -> Chart {
+    let p50 = Series::line("p50", range, |figures| figures.p50);
+    let p95 = Series::line("p95", range, |figures| figures.p95);
+    let p99 = Series::line("p99", range, |figures| figures.p99);
     // Where few operations make both the same, p95 shows between the dots.
-    let dots = Line::new().width(1.75).dash(DashType::Dot);
-    let p99 = line(range, "p99", |figures| figures.p99).hover_template(hover).line(dots);
-    let layout = time_layout().y_axis(milliseconds_axis("Response time"));
-    Figure::new(vec![p50, p95, p99], layout)
+    let series = painted(vec![p50, p95, Series { shape: Shape::Dotted, ..p99 }]);
+    Chart {
+        name: "percentiles",
+        title: "Response time percentiles over time".to_owned(),
+        across: Across::Time(Span::of(range)),
+        left: Axis::up_to(largest(&series), Unit::Milliseconds, "Response time"),
+        right: None,
+        series,
+        marks,
+    }
 }
 
-/// One bar of a distribution: the operations that took longer than `from_ms` and up to `to_ms`.
+/// Bins of equal ratio, those without a value between others included, and before them one for zero if there
+/// is any. They lie on a grid of their own, so that they stay put when a value beyond them comes in.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Bin {
-    pub from_ms: f64,
-    pub to_ms: f64,
-    pub count: u64,
+pub struct Grid {
+    zeros: bool,
+    first: i32,
+    /// Behind the last; the first where there is none but zeros.
+    end: i32,
+    /// Bins of the sketch in one of these.
+    width: i32,
 }
 
-/// A sketch in at most `BARS` bins of equal ratio, empty ones between others included, and one for zero.
-pub fn bins(sketch: &Sketch) -> Vec<Bin> {
-    let counts = sketch.bins();
-    let zeros = counts.iter().find(|bin| bin.0 == ZERO_BIN).map(|bin| u64::from(bin.1));
-    let positive = &counts[usize::from(zeros.is_some())..];
-    let mut bins = Vec::new();
-    if let Some(count) = zeros {
-        bins.push(Bin { from_ms: 0.0, to_ms: 0.0, count });
+impl Grid {
+    /// Holds all values of a sketch in about `most` bins: lying askew, it can take two more.
+    pub fn of(sketch: &Sketch, most: i32) -> Grid {
+        let bins = sketch.bins();
+        let zeros = bins.first().is_some_and(|bin| bin.0 == ZERO_BIN);
+        let positive = &bins[usize::from(zeros)..];
+        let (Some(first), Some(last)) = (positive.first(), positive.last()) else {
+            return Grid { zeros, first: 0, end: 0, width: 1 };
+        };
+        let (first, last) = (i32::from(first.0), i32::from(last.0));
+        let width = ((last - first) / (most - 1) + 1).max(1);
+        Grid { zeros, first: first.div_euclid(width), end: last.div_euclid(width) + 1, width }
     }
-    let (Some(first), Some(last)) = (positive.first(), positive.last()) else { return bins };
-    let (first, last) = (i32::from(first.0), i32::from(last.0));
-    // Bins lie on a grid of their own, so that they stay put when a value beyond them comes in. Lying askew
-    // can take one bin more.
-    let width = ((last - first) / (BARS - 1) + 1).max(1);
-    for group in first.div_euclid(width)..=last.div_euclid(width) {
-        let (low, high) = (group * width, group * width + width - 1);
-        let from = positive.partition_point(|bin| i32::from(bin.0) < low);
-        let to = positive.partition_point(|bin| i32::from(bin.0) <= high);
-        bins.push(Bin {
-            from_ms: value_of(low as i16) / (1.0 + RELATIVE_ERROR),
-            to_ms: value_of(high as i16) / (1.0 - RELATIVE_ERROR),
-            count: positive[from..to].iter().map(|bin| u64::from(bin.1)).sum(),
-        });
+
+    pub fn len(&self) -> usize {
+        usize::from(self.zeros) + (self.end - self.first) as usize
     }
-    bins
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Milliseconds: the bin at that place holds what took longer than the first and up to the second.
+    pub fn edges(&self, at: usize) -> (f64, f64) {
+        let Some(at) = at.checked_sub(usize::from(self.zeros)) else { return (0.0, 0.0) };
+        let low = (self.first + at as i32) * self.width;
+        let high = low + self.width - 1;
+        (value_of(low as i16) / (1.0 + RELATIVE_ERROR), value_of(high as i16) / (1.0 - RELATIVE_ERROR))
+    }
+
+    /// How many values of a sketch lie in each bin.
+    pub fn counts(&self, sketch: &Sketch) -> Vec<u64> {
+        let mut counts = vec![0; self.len()];
+        for &(bin, count) in sketch.bins() {
+            let at = match bin {
+                ZERO_BIN => 0,
+                bin => i32::from(bin).div_euclid(self.width) - self.first + i32::from(self.zeros),
+            };
+            if let Some(sum) = usize::try_from(at).ok().and_then(|at| counts.get_mut(at)) {
+                *sum += u64::from(count);
+            }
+        }
+        counts
+    }
+}
+
+/// All values of some cells together.
+fn together(cells: &Cells<Sketch>) -> Sketch {
+    Sketch::sum(&cells.points.iter().map(|(_, sketch)| sketch).collect::<Vec<_>>())
 }
 
 /// How many operations took how long; each bar is wider than the one before by the same ratio.
-pub fn distribution(sketch: &Sketch) -> Figure {
-    let bins = bins(sketch);
-    let total = sketch.count().max(1);
-    let hover = bins.iter().map(|bin| hover(bin, total)).collect();
-    let bar = Bar::new((0..bins.len()).collect(), bins.iter().map(|bin| bin.count).collect())
-        .marker(Marker::new().color(COLOURS[0]))
-        .hover_text_array(hover)
-        .hover_info(HOVER_TEXT)
-        .name("Operations");
+pub fn distribution(cells: &Cells<Sketch>) -> Chart {
+    let sketch = together(cells);
+    let grid = Grid::of(&sketch, BARS);
+    let (counts, total) = (grid.counts(&sketch), sketch.count().max(1));
+    let bars = Series {
+        name: "Operations".to_owned(),
+        shape: Shape::Bar,
+        paint: Paint::Series(0),
+        right: false,
+        values: counts.iter().map(|count| Some(*count as f64)).collect(),
+        texts: counts.iter().enumerate().map(|(at, count)| told(grid.edges(at), *count, total)).collect(),
+    };
     // Labels stand between bars, where a bin begins.
-    let labelled = || (0..bins.len()).step_by(LABEL_EVERY);
-    let layout = Layout::new()
-        .auto_size(true)
-        .bar_gap(0.06)
-        .show_legend(false)
-        .margin(margin())
-        .x_axis(
-            Axis::new()
-                .title(axis_title("Response time"))
-                .tick_values(labelled().map(|at| at as f64 - 0.5).collect())
-                .tick_text(labelled().map(|at| format::duration(bins[at].from_ms)).collect())
-                .show_grid(false)
-                .zero_line(false),
-        )
-        .y_axis(Axis::new().title(axis_title("Operations")).zero_line(false));
-    Figure::new(vec![bar], layout)
+    let labelled = (0..grid.len()).step_by(LABEL_EVERY);
+    let ticks = labelled.map(|at| Tick { at: at as f64, label: format::duration(grid.edges(at).0) });
+    Chart {
+        name: "distribution",
+        title: "How many operations took how long".to_owned(),
+        across: Across::Bins { count: grid.len(), ticks: ticks.collect() },
+        left: Axis::up_to(largest([&bars]), Unit::Count, "Operations"),
+        right: None,
+        series: vec![bars],
+        marks: Vec::new(),
+    }
 }
 
-fn hover(bin: &Bin, total: u64) -> String {
-    let share = format::percent(bin.count as f64 / total as f64);
-    let count = format::count(bin.count);
-    let operations = if bin.count == 1 { "operation" } else { "operations" };
-    let span = if bin.to_ms == 0.0 {
-        "0 ms".to_owned()
-    } else {
-        format!("{} to {}", format::duration(bin.from_ms), format::duration(bin.to_ms))
+/// How the distribution changes: a column a cell of time, a row a bin, the darker the more operations.
+pub fn heat(cells: &Cells<Sketch>) -> Chart {
+    let span = Span::over(cells.window, cells.step_minutes);
+    let grid = Grid::of(&together(cells), ROWS);
+    let columns: Vec<_> = cells.points.iter().map(|(at, sketch)| (*at, grid.counts(sketch))).collect();
+    let most = columns.iter().flat_map(|(_, counts)| counts).copied().max().unwrap_or(0);
+    let row = |at: usize| {
+        let values = span.spread(columns.iter().map(|(at, counts)| (*at, counts)), |counts| {
+            Some(counts[at] as f64).filter(|count| *count > 0.0)
+        });
+        let levels = values.iter().map(|value| level(value.unwrap_or(0.0), most)).collect();
+        let (from, to) = grid.edges(at);
+        Series {
+            name: stretch(from, to),
+            shape: Shape::Heat,
+            paint: Paint::Heat(levels),
+            right: false,
+            values,
+            texts: Vec::new(),
+        }
     };
-    format!("{span}<br>{count} {operations}, {share}")
+    let rows = grid.len();
+    let ticks = (0..=rows).step_by(ROWS_A_LABEL).map(|at| Tick {
+        at: at as f64,
+        label: format::duration(if at < rows {
+            grid.edges(at).0
+        } else {
+            grid.edges(rows.saturating_sub(1)).1
+        }),
+    });
+    let left = Axis {
+        title: "Response time".to_owned(),
+        unit: Unit::Count,
+        top: rows.max(1) as f64,
+        ticks: if rows == 0 { Vec::new() } else { ticks.collect() },
+    };
+    Chart {
+        name: "heat",
+        title: "How long operations took, over time".to_owned(),
+        across: Across::Time(span),
+        left,
+        right: None,
+        series: (0..rows).map(row).collect(),
+        marks: Vec::new(),
+    }
+}
+
+/// The colour of a count: by its root, so that few show beside many.
+fn level(count: f64, most: u64) -> u8 {
+    let levels = (HEAT.len() - 1) as f64;
+    (levels * (count / most.max(1) as f64).sqrt()).ceil() as u8
+}
+
+fn stretch(from_ms: f64, to_ms: f64) -> String {
+    if to_ms == 0.0 {
+        return "0 ms".to_owned();
+    }
+    format!("{} to {}", format::duration(from_ms), format::duration(to_ms))
+}
+
+fn told((from_ms, to_ms): (f64, f64), count: u64, total: u64) -> String {
+    let share = format::percent(count as f64 / total as f64);
+    let operations = if count == 1 { "operation" } else { "operations" };
+    format!("{}<br>{} {operations}, {share}", stretch(from_ms, to_ms), format::count(count))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::window::Window;
     use crate::model::sketch::bin_of;
     use proptest::prelude::*;
 
+    fn sketch_of(values: &[f64]) -> Sketch {
+        let mut sketch = Sketch::default();
+        values.iter().for_each(|&value| sketch.add(bin_of(value)));
+        sketch
+    }
+
+    fn cells_of(values: &[f64]) -> Cells<Sketch> {
+        let points = if values.is_empty() { vec![] } else { vec![(0, sketch_of(values))] };
+        Cells { window: Window { from: 0, to: 60 }, step_minutes: 2, points }
+    }
+
     #[test]
     fn nothing_has_no_bars() {
-        assert!(bins(&Sketch::default()).is_empty());
-        assert!(distribution(&Sketch::default()).is_empty());
+        assert!(distribution(&cells_of(&[])).is_empty());
+        assert!(heat(&cells_of(&[])).is_empty());
+        assert_eq!(Grid::of(&Sketch::default(), BARS).len(), 0);
+    }
+
+    #[test]
+    fn few_show_beside_many() {
+        assert_eq!((level(0.0, 1_000_000), level(1.0, 1_000_000)), (0, 1));
+        assert_eq!((level(250.0, 1000), level(1000.0, 1000)), (3, 6));
     }
 
     proptest! {
@@ -121,20 +225,23 @@ mod tests {
         fn bins_hold_every_operation_once_and_touch(
             values in prop::collection::vec(prop_oneof![Just(0.0), 1e-6f64..1e12, 1.0f64..1000.0], 1..200),
         ) {
-            let mut sketch = Sketch::default();
+            let sketch = sketch_of(&values);
+            let grid = Grid::of(&sketch, BARS);
+            prop_assert!(grid.len() <= BARS as usize + 2, "{} bars", grid.len());
+            prop_assert_eq!(grid.counts(&sketch).iter().sum::<u64>(), values.len() as u64);
+            for at in 1..grid.len() {
+                let (before, this) = (grid.edges(at - 1), grid.edges(at));
+                prop_assert!(before.1 == 0.0 || (before.1 / this.0 - 1.0).abs() < 1e-9);
+            }
             for &value in &values {
-                sketch.add(bin_of(value));
+                let holds = |at: usize| {
+                    let (from, to) = grid.edges(at);
+                    value <= to * 1.000001 && value >= from * 0.999999
+                };
+                prop_assert!((0..grid.len()).any(holds), "{value}");
             }
-            let bins = bins(&sketch);
-            prop_assert!(bins.len() <= BARS as usize + 2, "{} bars", bins.len());
-            prop_assert_eq!(bins.iter().map(|bin| bin.count).sum::<u64>(), values.len() as u64);
-            for pair in bins.windows(2).filter(|pair| pair[0].to_ms > 0.0) {
-                prop_assert!((pair[0].to_ms / pair[1].from_ms - 1.0).abs() < 1e-9);
-            }
-            for value in values {
-                let holds = |bin: &Bin| value <= bin.to_ms * 1.000001 && value >= bin.from_ms * 0.999999;
-                prop_assert!(bins.iter().any(holds), "{value}");
-            }
+            let drawn: f64 = heat(&cells_of(&values)).series.iter().flat_map(|row| row.values.iter().flatten()).sum();
+            prop_assert_eq!(drawn, values.len() as f64);
         }
     }
 }

@@ -1,81 +1,286 @@
-//! Charts as data: Plotly figures, the same for a page and for the API.
+//! Charts as values: what is drawn and what it means, said once.
 //!
-//! A figure says what is drawn and what it means; `charts.js` gives it the page's colours and size. What has
-//! no data is `null` in a line, and drawn as a gap.
+//! A [`Chart`] becomes a drawing in a page ([`inline`]), the same drawing as a file of its own ([`picture`]), a
+//! Plotly figure that takes the drawing's place ([`figure`]), and a table ([`table`]). What has no data is
+//! `None`, and drawn as a gap.
 //!
-//! To add a chart: a file with a function from figures of the analysis to a [`Figure`], and its place on a
-//! page.
+//! To add a chart: a file with a function from figures of the analysis to a [`Chart`], and its place on a page.
 
-use plotly::common::{Anchor, Font, HoverInfo, Line, Marker, Mode, Orientation, Title};
-use plotly::layout::{Axis, AxisType, HoverMode, Legend, Margin};
-use plotly::{Layout, Scatter, Trace};
-use serde::Serialize;
-use serde_json::Value;
-
+use crate::analysis::activity::{Event, EventKind, FEED_HOURS};
 use crate::analysis::figures::Figures;
+use crate::analysis::health::Status;
 use crate::analysis::snapshot::Range;
-use crate::model::time::{MINUTE_MS, rfc3339};
+use crate::analysis::window::Window;
+use crate::model::time::MINUTE_MS;
 
+pub mod performance;
 pub mod health;
 pub mod latency;
-pub mod performance;
+pub mod operations;
+pub mod models;
+pub mod errors;
+pub mod axis;
+pub mod plot;
+pub mod figure;
+pub mod inline;
 
-/// Colours of lines, in the order in which they are given out; readable on light and on dark.
-const COLOURS: [&str; 12] = [
+use crate::report::charts::axis::{Axis, Tick};
+
+/// Colours of series in the order in which they are given out, as a figure for the API has them; readable on
+/// light and on dark. `colours.css` has the same for pages.
+pub const COLOURS: [&str; 12] = [
     "#3f7ad8", "#d9822b", "#8f63cc", "#2f9e77", "#c9507a", "#3a9fbf", "#a3882a", "#b05fb5", "#6f8f3a",
     "#d9614c", "#6a83a6", "#8a8177",
 ];
 
-/// A Plotly figure.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Figure {
-    pub data: Vec<Value>,
-    pub layout: Value,
+/// Colours of cells of a heat map, from nothing to the most.
+pub const HEAT: [&str; 7] = ["#00000000", "#d6e3f8", "#adc7f0", "#83a9e6", "#5b8bdb", "#3668bd", "#1c4489"];
+
+/// A run of at least this many empty cells is marked as a time without data.
+const MARKED_GAP: usize = 3;
+
+/// What is drawn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chart {
+    /// `performance`: a word of `[a-z]`, part of ids and paths.
+    pub name: &'static str,
+    /// What it shows, in words.
+    pub title: String,
+    pub across: Across,
+    pub left: Axis,
+    pub right: Option<Axis>,
+    pub series: Vec<Series>,
+    pub marks: Vec<Mark>,
 }
 
-impl Figure {
-    fn new(traces: Vec<Box<dyn Trace>>, layout: Layout) -> Figure {
-        let value = |result: serde_json::Result<Value>| result.expect("a figure is maps with text as keys");
-        Figure {
-            data: traces.iter().map(|trace| value(serde_json::to_value(trace))).collect(),
-            layout: value(serde_json::to_value(layout)),
-        }
-    }
+/// What the values of a series are one after the other.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Across {
+    /// Cells on the clock, left to right.
+    Time(Span),
+    /// Bars side by side, left to right; a tick lies between bars, in numbers of bars from the left.
+    Bins { count: usize, ticks: Vec<Tick> },
+    /// Bars below each other, top to bottom, along the left axis' scale.
+    Names(Vec<String>),
+}
 
+/// A stretch of time and the cells in it: `cells` of them, the first of which may begin before the stretch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    pub from_ms: i64,
+    pub to_ms: i64,
+    pub first_ms: i64,
+    pub step_ms: i64,
+    pub cells: usize,
+}
+
+/// Values of one name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    pub name: String,
+    pub shape: Shape,
+    pub paint: Paint,
+    /// Whether it is measured on the right axis.
+    pub right: bool,
+    /// One a cell; `None` where there is no data.
+    pub values: Vec<Option<f64>>,
+    /// What a value is in words, one a cell; empty where the number with its unit says it.
+    pub texts: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    Line,
+    Dotted,
+    /// Bars; those of one cell stand on each other.
+    Bar,
+    /// A row of cells, the darker the more; rows stand on each other.
+    Heat,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Paint {
+    /// The colour at this place in [`COLOURS`].
+    Series(usize),
+    /// One a bar, or one for all.
+    Statuses(Vec<Status>),
+    /// One a cell, a place in [`HEAT`]; 0 where there is nothing.
+    Heat(Vec<u8>),
+}
+
+/// Something that happened, on the time axis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mark {
+    pub at_ms: i64,
+    pub status: Status,
+}
+
+/// Where a wrapper's status became worse. Over more than the feed's hours there are no marks, since they would
+/// look as if nothing had happened before.
+pub fn marks_of(range: &Range, activity: &[Event]) -> Vec<Mark> {
+    if i64::from(range.hours) > FEED_HOURS {
+        return Vec::new();
+    }
+    let from_ms = range.window.from * MINUTE_MS;
+    let worse =
+        activity.iter().filter(|event| event.kind == EventKind::StatusChange && event.at_ms >= from_ms);
+    worse.filter_map(|event| Some(Mark { at_ms: event.at_ms, status: event.status? })).collect()
+}
+
+impl Chart {
     /// Whether there is any value to draw.
     pub fn is_empty(&self) -> bool {
-        let drawn = |axis: &Value| axis.as_array().is_some_and(|values| values.iter().any(Value::is_number));
-        !self.data.iter().any(|trace| drawn(&trace["y"]) || drawn(&trace["x"]))
+        !self.series.iter().any(|series| series.values.iter().any(Option::is_some))
+    }
+
+    /// Runs of cells in which no series has a value, as (first, count), those that are long enough to tell.
+    pub fn gaps(&self) -> Vec<(usize, usize)> {
+        let Across::Time(span) = &self.across else { return Vec::new() };
+        let empty: Vec<bool> = (0..span.cells)
+            .map(|cell| self.series.iter().all(|series| series.values.get(cell).is_none_or(Option::is_none)))
+            .collect();
+        let mut runs = Vec::new();
+        let mut first = 0;
+        for run in empty.chunk_by(|a, b| a == b) {
+            if run[0] && run.len() >= MARKED_GAP && run.len() < span.cells {
+                runs.push((first, run.len()));
+            }
+            first += run.len();
+        }
+        runs
+    }
+
+    /// The axis of a series.
+    pub fn axis(&self, series: &Series) -> &Axis {
+        self.right.as_ref().filter(|_| series.right).unwrap_or(&self.left)
     }
 }
 
-/// A line through the points of a range, broken where cells are missing.
-fn line(
-    range: &Range,
-    name: &str,
-    value: impl Fn(&Figures) -> Option<f64>,
-) -> Box<Scatter<String, Option<f64>>> {
-    let mut x = Vec::with_capacity(range.points.len());
-    let mut y = Vec::with_capacity(range.points.len());
-    let step_ms = range.step_minutes * MINUTE_MS;
-    let mut expected = None;
-    for (at_ms, figures) in &range.points {
-        if let Some(gap_ms) = expected.filter(|expected| expected < at_ms) {
-            x.push(rfc3339(gap_ms));
-            y.push(None);
+impl Paint {
+    /// The name of the colour of the bar at that place: a class in drawings, and a variable of `colours.css`.
+    pub fn name(&self, at: usize) -> String {
+        match self {
+            Paint::Series(colour) => format!("series-{}", colour % COLOURS.len()),
+            Paint::Statuses(statuses) => status_paint(statuses.get(at).copied().unwrap_or(Status::NoData)),
+            Paint::Heat(levels) => format!("heat-{}", levels.get(at).copied().unwrap_or(0)),
         }
-        x.push(rfc3339(*at_ms));
-        y.push(value(figures).filter(|value| value.is_finite()).map(thousandth));
-        expected = Some(at_ms + step_ms);
     }
-    // Markers too, since a point between two gaps has no line.
-    Scatter::new(x, y)
-        .name(label(name))
-        .mode(Mode::LinesMarkers)
-        .marker(Marker::new().size(3))
-        .line(Line::new().width(1.75))
-        .connect_gaps(false)
-        .clip_on_axis(false)
+
+    /// The colour itself, as `colours.css` has it for light pages.
+    pub fn colour(&self, at: usize) -> &'static str {
+        match self {
+            Paint::Series(colour) => COLOURS[colour % COLOURS.len()],
+            Paint::Statuses(statuses) => status_colour(statuses.get(at).copied().unwrap_or(Status::NoData)),
+            Paint::Heat(levels) => HEAT[usize::from(levels.get(at).copied().unwrap_or(0)) % HEAT.len()],
+        }
+    }
+}
+
+/// `bar-healthy`: the name of the colour of a status.
+pub fn status_paint(status: Status) -> String {
+    format!("bar-{}", status.word().to_lowercase().replace(' ', "-"))
+}
+
+/// The colour of a status where it fills an area, as `colours.css` has it for light pages.
+pub fn status_colour(status: Status) -> &'static str {
+    match status {
+        Status::Healthy => "#25854b",
+        Status::Degraded => "#d9a514",
+        Status::Unhealthy => "#e2762b",
+        Status::Critical => "#cf3f3f",
+        Status::NoData => "#8a94a3",
+    }
+}
+
+impl Span {
+    /// The cells of a range: all of them, those without operations too.
+    pub fn of(range: &Range) -> Span {
+        Span::over(range.window, range.step_minutes)
+    }
+
+    /// The cells of so many minutes that a window lies in.
+    pub fn over(window: Window, step_minutes: i64) -> Span {
+        let (from_ms, to_ms) = (window.from * MINUTE_MS, window.to * MINUTE_MS);
+        let step_ms = step_minutes * MINUTE_MS;
+        let first_ms = from_ms.div_euclid(step_ms) * step_ms;
+        let cells = usize::try_from((to_ms - first_ms + step_ms - 1) / step_ms).unwrap_or(0);
+        Span { from_ms, to_ms, first_ms, step_ms, cells }
+    }
+
+    /// How much of a cell lies in the stretch, in minutes.
+    pub fn minutes(&self, cell: usize) -> f64 {
+        let start = self.first_ms + cell as i64 * self.step_ms;
+        let end = (start + self.step_ms).min(self.to_ms);
+        (end - start.max(self.from_ms)) as f64 / MINUTE_MS as f64
+    }
+
+    /// The place of a cell that begins at that time.
+    pub fn place(&self, at_ms: i64) -> Option<usize> {
+        usize::try_from((at_ms - self.first_ms).div_euclid(self.step_ms)).ok().filter(|&at| at < self.cells)
+    }
+
+    /// One value a cell, from those of the cells that have any.
+    pub fn spread<T>(
+        &self,
+        points: impl IntoIterator<Item = (i64, T)>,
+        value: impl Fn(&T) -> Option<f64>,
+    ) -> Vec<Option<f64>> {
+        let mut values = vec![None; self.cells];
+        for (at_ms, point) in points {
+            if let Some(place) = self.place(at_ms) {
+                values[place] = value(&point).filter(|value| value.is_finite()).map(rounded);
+            }
+        }
+        values
+    }
+}
+
+impl Series {
+    /// A line through the points of a range, broken where cells are missing.
+    fn line(name: &str, range: &Range, value: impl Fn(&Figures) -> Option<f64>) -> Series {
+        let points = range.points.iter().map(|(at_ms, figures)| (*at_ms, figures));
+        Series {
+            name: name.to_owned(),
+            shape: Shape::Line,
+            paint: Paint::Series(0),
+            right: false,
+            values: Span::of(range).spread(points, |figures| value(figures)),
+            texts: Vec::new(),
+        }
+    }
+}
+
+/// Bars of some names, which stand on each other; `values` tells those of the name at a place.
+fn stacked(names: &[String], values: impl Fn(usize) -> Vec<Option<f64>>) -> Vec<Series> {
+    let series = |(at, name): (usize, &String)| Series {
+        name: name.clone(),
+        shape: Shape::Bar,
+        paint: Paint::Series(at),
+        right: false,
+        values: values(at),
+        texts: Vec::new(),
+    };
+    names.iter().enumerate().map(series).collect()
+}
+
+/// Gives each series its colour, in order.
+fn painted(mut series: Vec<Series>) -> Vec<Series> {
+    for (at, series) in series.iter_mut().enumerate() {
+        series.paint = Paint::Series(at);
+    }
+    series
+}
+
+/// The largest sum of values that stand on each other in one cell; 0 where there is none.
+fn tallest(series: &[Series]) -> f64 {
+    let cells = series.iter().map(|series| series.values.len()).max().unwrap_or(0);
+    let sum = |cell| series.iter().filter_map(|series| series.values.get(cell).copied().flatten()).sum();
+    (0..cells).map(sum).fold(0.0, f64::max)
+}
+
+/// The largest value of some series; 0 where there is none.
+fn largest<'a>(series: impl IntoIterator<Item = &'a Series>) -> f64 {
+    series.into_iter().flat_map(|series| series.values.iter().flatten()).copied().fold(0.0, f64::max)
 }
 
 /// 0..=1 as percent.
@@ -83,101 +288,141 @@ fn in_percent(share: Option<f64>) -> Option<f64> {
     share.map(|share| share * 100.0)
 }
 
-/// Three decimals are more than a chart can show.
-fn thousandth(value: f64) -> f64 {
-    (value * 1000.0).round() / 1000.0
+/// Whole numbers as they are, others to five digits: a chart can show no more.
+fn rounded(value: f64) -> f64 {
+    if value.fract() == 0.0 {
+        return value;
+    }
+    let decimals = (4 - value.abs().log10().floor() as i32).clamp(0, 12);
+    let scale = 10_f64.powi(decimals);
+    (value * scale).round() / scale
 }
 
-/// Text as Plotly shows it: it reads some HTML in its texts, and a name must not be read as any.
-fn label(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+/// A name that is longer than `most` characters loses its middle: what tells names apart is often at the end.
+/// The letters of East Asia and emoji are as wide as two.
+pub fn shorten_middle(name: &str, most: usize) -> String {
+    let width = |c: char| if c >= '\u{1100}' { 2 } else { 1 };
+    if name.chars().map(width).sum::<usize>() <= most {
+        return name.to_owned();
+    }
+    let part = |letters: &mut dyn Iterator<Item = char>, room: usize| -> Vec<char> {
+        let mut taken = 0;
+        let fits = |c: &char| {
+            taken += width(*c);
+            taken <= room
+        };
+        letters.take_while(fits).collect()
+    };
+    let tail = most / 3;
+    let head = part(&mut name.chars(), most - tail - 1);
+    let tail = part(&mut name.chars().rev(), tail);
+    head.into_iter().chain(['…']).chain(tail.into_iter().rev()).collect()
 }
-
-/// What all charts over time share.
-fn time_layout() -> Layout {
-    Layout::new()
-        .auto_size(true)
-        .colorway(COLOURS.to_vec())
-        .hover_mode(HoverMode::XUnified)
-        .legend(
-            Legend::new()
-                .orientation(Orientation::Horizontal)
-                .x(0.0)
-                .x_anchor(Anchor::Left)
-                .y(-0.12)
-                .y_anchor(Anchor::Top),
-        )
-        .margin(margin())
-        .x_axis(Axis::new().type_(AxisType::Date).show_grid(false))
-}
-
-fn margin() -> Margin {
-    Margin::new().left(64).right(20).top(16).bottom(40)
-}
-
-/// 0 to 100 %.
-fn percent_axis(title: &str) -> Axis {
-    Axis::new().title(axis_title(title)).range(vec![0.0, 100.0]).tick_suffix(" %").zero_line(false)
-}
-
-fn milliseconds_axis(title: &str) -> Axis {
-    Axis::new()
-        .title(axis_title(title))
-        .range_mode(plotly::layout::RangeMode::ToZero)
-        .tick_format(",.12~g")
-        .tick_suffix(" ms")
-        .auto_margin(true)
-        .zero_line(false)
-}
-
-fn axis_title(text: &str) -> Title {
-    Title::with_text(text).font(Font::new().size(12))
-}
-
-/// Bars say what they have to say in their hover text alone.
-const HOVER_TEXT: HoverInfo = HoverInfo::Text;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::window::Window;
     use crate::model::bucket::Bucket;
+    use crate::report::charts::figure::{Reader, figure};
+    use proptest::prelude::*;
+    use serde_json::Value;
 
-    pub fn range_of(starts: &[i64], step_minutes: i64) -> Range {
+    fn range_of(minutes: &[i64]) -> Range {
         let point = |minute: &i64| {
             let bucket = Bucket { success: 1, ..Bucket::default() };
             (minute * MINUTE_MS, Figures::of(&bucket, 1.0))
         };
-        let window = Window { from: 0, to: 60 };
-        let points = starts.iter().map(point).collect();
+        let (window, points) = (Window { from: 0, to: 60 }, minutes.iter().map(point).collect());
         let total = Figures::of(&Bucket::default(), 1.0);
-        Range { label: "1H", hours: 1, window, step_minutes, points, total }
+        Range { label: "1H", hours: 1, window, step_minutes: 1, points, total }
     }
 
-    #[test]
-    fn a_missing_cell_breaks_the_line() {
-        let range = range_of(&[0, 1, 5, 6], 1);
-        let figure = Figure::new(vec![line(&range, "x", |_| Some(1.0))], Layout::new());
-        let y = figure.data[0]["y"].as_array().expect("values").clone();
-        assert_eq!(y.len(), figure.data[0]["x"].as_array().expect("times").len());
-        let broken: Vec<_> = y.iter().map(Value::is_null).collect();
-        assert_eq!(broken, [false, false, true, false, false]);
-        assert_eq!(figure.data[0]["x"][2], "1970-01-01T00:02:00Z");
-        assert_eq!(figure.data[0]["connectgaps"], false);
-    }
-
-    #[test]
-    fn what_is_no_number_is_null() {
-        let range = range_of(&[0, 1], 1);
-        for value in [Some(f64::NAN), Some(f64::INFINITY), None] {
-            let figure = Figure::new(vec![line(&range, "x", |_| value)], Layout::new());
-            assert_eq!(figure.data[0]["y"], serde_json::json!([null, null]));
-            assert!(figure.is_empty());
+    fn chart_of(values: &[(i64, f64)]) -> Chart {
+        let range = range_of(&values.iter().map(|value| value.0).collect::<Vec<_>>());
+        let mut line = Series::line("x", &range, |_| Some(0.0));
+        for (minute, value) in values {
+            line.values[*minute as usize] = Some(*value).filter(|value| value.is_finite());
+        }
+        let left = Axis::up_to(largest([&line]), axis::Unit::Count, "");
+        let across = Across::Time(Span::of(&range));
+        Chart {
+            name: "x",
+            title: "X".to_owned(),
+            across,
+            left,
+            right: None,
+            series: vec![line],
+            marks: vec![],
         }
     }
 
     #[test]
-    fn names_are_no_markup() {
-        assert_eq!(label("<b>&"), "&lt;b&gt;&amp;");
+    fn a_missing_cell_breaks_the_line() {
+        let chart = chart_of(&[(0, 1.0), (1, 1.0), (5, 1.0), (7, 1.0), (8, 1.0)]);
+        let figure = figure(&chart, Reader::Api);
+        let y = figure.data[0]["y"].as_array().expect("values").clone();
+        assert_eq!(y.len(), figure.data[0]["x"].as_array().expect("times").len());
+        let there: Vec<_> = y.iter().take(9).map(Value::is_number).collect();
+        assert_eq!(there, [true, true, false, false, false, true, false, true, true]);
+        assert_eq!(figure.data[0]["x"][2], "1970-01-01T00:02:00Z");
+        assert_eq!(figure.data[0]["connectgaps"], false);
+        // Two runs are lines, the single point is a dot, and long silences are marked.
+        let drawn = plot::paths(&chart, plot::Frame::stretched(&chart));
+        assert_eq!(drawn.matches('m').count(), 5 + chart.left.ticks.len(), "{drawn}");
+        assert!(drawn.contains("h0"), "{drawn}");
+        assert_eq!(chart.gaps(), [(2, 3), (9, 51)]);
+    }
+
+    #[test]
+    fn nothing_is_empty_and_says_so() {
+        let chart = chart_of(&[]);
+        assert!(chart.is_empty());
+        assert!(inline::svg(&chart).contains("No operations in this time"));
+    }
+
+    #[test]
+    fn colours_are_those_of_the_style_sheet() {
+        let css = include_str!("../../../themes/default/assets/charts.css");
+        for (at, colour) in COLOURS.iter().enumerate() {
+            assert!(css.contains(&format!("--series-{at}: {colour};")), "{colour}");
+        }
+        for (at, colour) in HEAT.iter().enumerate().skip(1) {
+            assert!(css.contains(&format!("--heat-{at}: {colour};")), "{colour}");
+        }
+        for status in [Status::Healthy, Status::Degraded, Status::Unhealthy, Status::Critical, Status::NoData]
+        {
+            let line = format!("--{}: {};", status_paint(status), status_colour(status));
+            assert!(css.contains(&line), "{line}");
+        }
+    }
+
+    #[test]
+    fn long_names_lose_their_middle_and_wide_letters_count_twice() {
+        assert_eq!(shorten_middle("short", 9), "short");
+        assert_eq!(shorten_middle("a-very-long-name", 9), "a-ver…ame");
+        assert_eq!(shorten_middle("一二三四五六七八", 9), "一二…八");
+        assert_eq!(shorten_middle("", 9), "");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_drawn_is_one_element_without_markup_of_names(
+            values in prop::collection::btree_map(0i64..60, prop_oneof![Just(0.0), 0.0..1e12f64, Just(f64::NAN)], 0..60),
+            name in any::<String>(),
+        ) {
+            let mut chart = chart_of(&values.into_iter().collect::<Vec<_>>());
+            chart.title.clone_from(&name);
+            let svg = inline::svg(&chart);
+            prop_assert!(!svg.contains("NaN") && !svg.contains("inf"), "{}", svg);
+            chart.title.clear();
+            prop_assert_eq!(svg.matches('<').count(), inline::svg(&chart).matches('<').count());
+            chart.across = Across::Names(vec![name.clone()]);
+            chart.series[0].values.truncate(1);
+            chart.series[0].texts = vec![name];
+            let tags = |svg: String| svg.matches('<').count();
+            let named = tags(inline::svg(&chart));
+            chart.across = Across::Names(vec![String::new()]);
+            prop_assert_eq!(named, tags(inline::svg(&chart)));
+        }
     }
 }

@@ -1,16 +1,12 @@
 //! Success rate and response time over time.
 
-use plotly::common::{AxisSide, DashType, Line};
-use plotly::layout::Axis;
-
 use crate::analysis::facts::{Facts, WrapperFacts};
 use crate::analysis::snapshot::{Range, range};
-use crate::report::charts::{Figure, in_percent, line, milliseconds_axis, percent_axis, time_layout};
+use crate::report::charts::axis::{Axis, Unit};
+use crate::report::charts::figure::{Figure, Reader, figure};
+use crate::report::charts::{Across, Chart, Mark, Series, Shape, Span, in_percent, largest, painted};
 
-const RATE_HOVER: &str = "%{y:.2f} %";
-const TIME_HOVER: &str = "%{y:,.1f} ms";
-
-/// One success-rate line a wrapper, 0 to 100 %, over the last `hours` hours.
+/// The API's figure: one success-rate line a wrapper, 0 to 100 %, over the last `hours` hours.
 pub fn performance_all(facts: &Facts, hours: u32) -> Figure {
     let ranges: Vec<_> = facts.wrappers.iter().map(|wrapper| range(facts, wrapper, hours)).collect();
     let names = facts.wrappers.iter().map(|wrapper| wrapper.id.name.as_str());
@@ -19,32 +15,46 @@ pub fn performance_all(facts: &Facts, hours: u32) -> Figure {
 
 /// As [`performance_all`], from ranges at hand.
 pub fn lines<'a>(wrappers: impl Iterator<Item = (&'a str, &'a Range)>) -> Figure {
-    let traces = wrappers.map(|(name, range)| {
-        let rate = line(range, name, |figures| in_percent(figures.success_rate));
-        rate.hover_template(RATE_HOVER) as Box<dyn plotly::Trace>
-    });
-    Figure::new(traces.collect(), time_layout().y_axis(percent_axis("Success rate")))
+    figure(&system(&wrappers.collect::<Vec<_>>(), Vec::new()), Reader::Api)
 }
 
-/// Success rate on the left axis, 0 to 100 %, and mean and p95 response time on the right one, over the last
-/// `hours` hours.
+/// The success rate of each wrapper over one range, the same for all.
+pub fn system(wrappers: &[(&str, &Range)], marks: Vec<Mark>) -> Chart {
+    let rate = |(name, range): &(&str, &Range)| {
+        Series::line(name, range, |figures| in_percent(figures.success_rate))
+    };
+    let nothing = Span { from_ms: 0, to_ms: 1, first_ms: 0, step_ms: 1, cells: 0 };
+    Chart {
+        name: "system",
+        title: "Success rate of each wrapper over time".to_owned(),
+        across: Across::Time(wrappers.first().map_or(nothing, |(_, range)| Span::of(range))),
+        left: Axis::percent("Success rate"),
+        right: None,
+        series: painted(wrappers.iter().map(rate).collect()),
+        marks,
+    }
+}
+
+/// The API's figure: success rate on the left axis, 0 to 100 %, and mean and p95 response time on the right
+/// one, over the last `hours` hours.
 pub fn performance(facts: &Facts, wrapper: &WrapperFacts, hours: u32) -> Figure {
-    dual(&range(facts, wrapper, hours))
+    figure(&dual(&range(facts, wrapper, hours), Vec::new()), Reader::Api)
 }
 
-/// As [`performance`], from a range at hand.
-pub fn dual(range: &Range) -> Figure {
-    let rate =
-        line(range, "Success rate", |figures| in_percent(figures.success_rate)).hover_template(RATE_HOVER);
-    let mean = line(range, "Mean response time", |figures| figures.avg_response_time)
-        .hover_template(TIME_HOVER)
-        .y_axis("y2");
-    let p95 = line(range, "p95 response time", |figures| figures.p95)
-        .hover_template(TIME_HOVER)
-        .line(Line::new().width(1.75).dash(DashType::Dot))
-        .y_axis("y2");
-    let right: Axis =
-        milliseconds_axis("Response time").side(AxisSide::Right).overlaying("y").show_grid(false);
-    let layout = time_layout().y_axis(percent_axis("Success rate")).y_axis2(right);
-    Figure::new(vec![rate, mean, p95], layout)
+/// Success rate and response time of one wrapper over a range.
+pub fn dual(range: &Range, marks: Vec<Mark>) -> Chart {
+    let rate = Series::line("Success rate", range, |figures| in_percent(figures.success_rate));
+    let mean = Series::line("Mean response time", range, |figures| figures.avg_response_time);
+    let p95 = Series::line("p95 response time", range, |figures| figures.p95);
+    let times = [mean, Series { shape: Shape::Dotted, ..p95 }].map(|series| Series { right: true, ..series });
+    let right = Axis::up_to(largest(&times), Unit::Milliseconds, "Response time");
+    Chart {
+        name: "performance",
+        title: "Success rate and response time over time".to_owned(),
+        across: Across::Time(Span::of(range)),
+        left: Axis::percent("Success rate"),
+        right: Some(right),
+        series: painted([rate].into_iter().chain(times).collect()),
+        marks,
+    }
 }

@@ -2,22 +2,20 @@
 //!
 //! Nothing here may depend on when the snapshot was made: the page is to change only when its data does.
 
-use std::collections::BTreeMap;
-
 use anyhow::Result;
 use serde::Serialize;
 use tera::Context;
 
 use crate::analysis::activity::FEED_HOURS;
 use crate::analysis::breakdown::parts;
-use crate::analysis::health::Status;
-use crate::analysis::snapshot::{Detail, Snapshot};
+use crate::analysis::snapshot::{Detail, Snapshot, WrapperReport};
 use crate::analysis::trend::{cells, scores, stretches, wrapper_before};
-use crate::model::time::HOUR_MS;
-use crate::report::charts::{latency, performance};
+use crate::report::charts::{Chart, errors, latency, marks_of, models, operations, performance};
 use crate::report::format;
 use crate::report::pages::change::{Change, Good, points, relative};
-use crate::report::pages::{Chart, InFlightRow, SampleRow, choices};
+use crate::report::pages::chart::{ChartView, choices};
+use crate::report::pages::timeline::TimelineView;
+use crate::report::pages::{InFlightRow, SampleRow};
 use crate::report::spark::{Spark, from_zero, share, spark};
 
 /// Entries of the wrapper's own feed.
@@ -43,13 +41,6 @@ struct ErrorRow<'a> {
     samples: Vec<SampleRow<'a>>,
 }
 
-/// How one hour went.
-#[derive(Debug, Serialize)]
-struct HourRow {
-    start_ms: i64,
-    status: Status,
-}
-
 /// What the cards say besides the wrapper's own figures.
 #[derive(Debug, Serialize)]
 struct Cards {
@@ -64,7 +55,7 @@ struct Cards {
 }
 
 /// The page of the wrapper at that place in the snapshot.
-pub fn view(snapshot: &Snapshot, at: usize, detail: &Detail) -> Result<Context> {
+pub fn view(snapshot: &Snapshot, at: usize, detail: &Detail, currency: &str) -> Result<Context> {
     let wrapper = &snapshot.wrappers[at];
     let (choices, chosen) = choices(std::iter::once(detail.ranges.as_slice()));
     let neighbour = |at: Option<usize>| {
@@ -80,12 +71,10 @@ pub fn view(snapshot: &Snapshot, at: usize, detail: &Detail) -> Result<Context> 
     context.insert("breakdown_since", &format::time(detail.breakdown_from_ms));
     context.insert("choices", &choices);
     context.insert("chosen", chosen);
-    context.insert("hours", &hours(&detail.statuses));
-    context.insert("performance", &Chart::ranged(|at| performance::dual(&detail.ranges[at])));
-    context.insert("percentiles", &Chart::ranged(|at| latency::percentiles(&detail.ranges[at])));
-    context.insert("distribution", &Chart::single(latency::distribution(&detail.latency.latency)));
+    context.insert("timeline", &TimelineView::of(&detail.cells.ranges, chosen));
+    insert_charts(&mut context, wrapper, detail, &Shown { chosen, currency })?;
     context.insert("breakdown", &detail.breakdown);
-    context.insert("errors", &errors(detail));
+    context.insert("errors", &error_rows(detail));
     context.insert("series", &detail.by_series);
     let credit = snapshot.facts.settings.health.fallback_credit;
     context.insert("by_model", &parts(&detail.by_series, credit, |row| &row.model));
@@ -125,20 +114,35 @@ fn cards(snapshot: &Snapshot, at: usize) -> Cards {
     }
 }
 
-/// The worst status of each of the last hours that the statuses cover in full; an hour without data has none.
-fn hours(statuses: &[(i64, Status)]) -> Vec<HourRow> {
-    let mut worst = BTreeMap::new();
-    for &(at_ms, status) in statuses {
-        // A status is of what led up to it.
-        let hour = (at_ms - 1).div_euclid(HOUR_MS);
-        let entry = worst.entry(hour).or_insert(status);
-        *entry = status.min(*entry);
-    }
-    let rows = worst.into_iter().skip(1).map(|(hour, status)| HourRow { start_ms: hour * HOUR_MS, status });
-    rows.collect()
+/// What all charts of the page share.
+struct Shown<'a> {
+    chosen: &'static str,
+    currency: &'a str,
 }
 
-fn errors(detail: &Detail) -> Vec<ErrorRow<'_>> {
+fn insert_charts(
+    context: &mut Context,
+    wrapper: &WrapperReport,
+    detail: &Detail,
+    shown: &Shown,
+) -> Result<()> {
+    let (ranges, cells) = (&detail.ranges, &detail.cells);
+    let marks = |at: usize| marks_of(&ranges[at], &wrapper.activity);
+    let mut insert = |name: &'static str, draw: &dyn Fn(usize) -> Chart| -> Result<()> {
+        context.insert(name, &ChartView::ranged(shown.chosen, draw)?);
+        Ok(())
+    };
+    insert("performance", &|at| performance::dual(&ranges[at], marks(at)))?;
+    insert("percentiles", &|at| latency::percentiles(&ranges[at], marks(at)))?;
+    insert("distribution", &|at| latency::distribution(&cells.ranges[at].latency))?;
+    insert("heat", &|at| latency::heat(&cells.ranges[at].latency))?;
+    insert("operations", &|at| operations::by_outcome(&ranges[at], marks(at)))?;
+    insert("error_chart", &|at| errors::by_kind(&cells.errors, &cells.ranges[at].errors, marks(at)))?;
+    insert("cost", &|at| models::cost(&cells.models, &cells.ranges[at].models, shown.currency))?;
+    insert("tokens", &|at| models::tokens(&cells.models, &cells.ranges[at].models))
+}
+
+fn error_rows(detail: &Detail) -> Vec<ErrorRow<'_>> {
     let total: u64 = detail.errors.iter().map(|error| error.count).sum();
     let mut rows = Vec::with_capacity(detail.errors.len());
     for error in &detail.errors {
@@ -150,25 +154,4 @@ fn errors(detail: &Detail) -> Vec<ErrorRow<'_>> {
         });
     }
     rows
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_hour_is_as_bad_as_its_worst_moment_and_silence_is_no_moment() {
-        let statuses = [
-            (HOUR_MS, Status::Critical),
-            (HOUR_MS + 1, Status::NoData),
-            (2 * HOUR_MS, Status::Degraded),
-            (3 * HOUR_MS - 1, Status::Healthy),
-            (3 * HOUR_MS, Status::Unhealthy),
-            (3 * HOUR_MS + 1, Status::NoData),
-        ];
-        let hours: Vec<_> = hours(&statuses).iter().map(|row| (row.start_ms, row.status)).collect();
-        let expected =
-            [(HOUR_MS, Status::Degraded), (2 * HOUR_MS, Status::Unhealthy), (3 * HOUR_MS, Status::NoData)];
-        assert_eq!(hours, expected);
-    }
 }

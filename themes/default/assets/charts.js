@@ -1,81 +1,105 @@
-// Draws the figures that the page carries: in its colours and size, over the chosen range, with the
-// reader's zoom kept when new figures come in.
+// Puts Plotly's figures in the place of the drawings as they come into view, and keeps the page's one time
+// range: in the address, chosen by a link or by dragging over a chart.
 "use strict";
 
 dash.charts = (() => {
-  // By the element's id: { json, figures, zoom, base }.
+  // By the element's id: { json, figures, drawn, hidden }. `drawn` tells what of; `hidden` names series.
   const states = new Map();
+  const inView = new Set();
+  // { label } of a link, or { from, to } in milliseconds.
   let range = null;
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const places = () => document.querySelectorAll(".figure-place");
+  const links = () => [...document.querySelectorAll(".ranges [data-range]")];
 
-  // Figures escape names, because Plotly reads some HTML.
-  const plain = (text) => text.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
-  const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+  const isFields = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 
-  // Long names lose their middle: what tells them apart is often at the end.
-  function shorten(text, most) {
-    const letters = [...plain(text)];
-    if (letters.length <= most) return text;
-    const tail = Math.floor(most / 3);
-    return escaped(`${letters.slice(0, most - tail - 1).join("")}…${letters.slice(-tail).join("")}`);
+  // What all ranges say, and what one says besides.
+  function together(common, own) {
+    if (!isFields(common) || !isFields(own)) return own ?? common;
+    const fields = { ...common };
+    for (const [name, value] of Object.entries(own)) fields[name] = together(common[name], value);
+    return fields;
+  }
+
+  // Range → figure, from the page's JSON.
+  function read(json) {
+    const { common, ranges } = JSON.parse(json);
+    const figures = Object.entries(ranges).map(([label, own]) => {
+      const { data, layout } = together(common, own);
+      return [label, { data: Object.values(data ?? {}), layout }];
+    });
+    return Object.fromEntries(figures);
   }
 
   function stateOf(element) {
     const json = document.getElementById(element.dataset.figures).textContent;
-    const state = states.get(element.id) ?? { zoom: null };
-    if (state.json !== json) {
-      state.json = json;
-      state.figures = JSON.parse(json);
-    }
+    const state = states.get(element.id) ?? { hidden: new Set() };
+    if (state.json !== json) Object.assign(state, { json, figures: read(json), drawn: null });
     states.set(element.id, state);
     return state;
   }
 
-  // The last so many hours, up to the snapshot's minute or, beyond two days, its hour: as the figures' cells.
-  function timeRange(hours) {
-    const at = Date.parse(window.dashSnapshot?.generated_at ?? "");
-    if (Number.isNaN(at)) return null;
-    const step = hours <= 48 ? 60000 : 3600000;
-    const end = Math.ceil(at / step) * step;
-    return [end - hours * 3600000, end].map((ms) => new Date(ms).toISOString().slice(0, 19));
-  }
+  // Plotly's times and the address' are UTC; neither has to say so.
+  const parse = (time) => Date.parse(/Z$/.test(time) ? time : `${String(time).replace(" ", "T")}Z`);
+  const written = (ms) => new Date(ms).toISOString().replace(/(:00)?\.000Z$/, "Z");
 
-  function hasValues(figure) {
-    const numbers = (values) => values?.some((value) => typeof value === "number");
-    return figure.data.some((trace) => numbers(trace.y) || numbers(trace.x));
-  }
-
-  function axisStyle(axis, narrow) {
-    axis.gridcolor = colour("--chart-grid");
-    axis.linecolor = colour("--chart-grid");
-    // Ticks and title take the room that they need, and the title stands clear of the ticks.
-    axis.automargin = true;
-    if (narrow) delete axis.title;
-    else if (axis.title) axis.title.standoff = 12;
-  }
-
-  function fitNarrow(figure) {
-    const { layout, data } = figure;
-    layout.font.size = 11;
-    // The last label may stand out by half of its width; Plotly leaves out what would be cut.
-    Object.assign(layout.margin, { l: 8, r: 28, b: 24 });
-    layout.xaxis.tickangle = 0;
-    if (layout.xaxis.type === "date") layout.xaxis.nticks = 6;
-    if (layout.xaxis.tickvals) {
-      const every = Math.ceil(layout.xaxis.tickvals.length / 4);
-      const some = (values) => values.filter((_, at) => at % every === 0);
-      Object.assign(layout.xaxis, { tickvals: some(layout.xaxis.tickvals), ticktext: some(layout.xaxis.ticktext) });
+  // Some programs escape the slash and the colons of an address that is sent on.
+  function unescaped(text) {
+    try {
+      return decodeURIComponent(text);
+    } catch {
+      return "";
     }
-    if (layout.legend) layout.legend.y = -0.2;
-    // Many names would take more room than their lines; touching a line tells its name.
-    if (data.length > 6) layout.showlegend = false;
   }
 
-  function style(figure, narrow) {
-    const { layout } = figure;
-    layout.paper_bgcolor = "rgba(0,0,0,0)";
-    layout.plot_bgcolor = "rgba(0,0,0,0)";
+  // `#range=24H`, or `#range=2026-01-25T10:00Z/2026-01-25T12:00Z`.
+  function rangeOfAddress() {
+    const wanted = unescaped(/^#range=(.+)$/.exec(location.hash)?.[1] ?? "");
+    if (links().some((link) => link.dataset.range === wanted)) return { label: wanted };
+    const [from, to] = wanted.split("/").map(parse);
+    if (to - from >= 1000) return { from, to };
+    return { label: document.querySelector(".ranges")?.dataset.chosen ?? "" };
+  }
+
+  // The label whose figure is the finest that reaches back far enough.
+  function labelFor(figures) {
+    if ("" in figures) return "";
+    if (range.label in figures) return range.label;
+    const begin = (label) => parse(figures[label].layout.xaxis.range[0]);
+    const latestFirst = Object.keys(figures).sort((a, b) => begin(b) - begin(a));
+    return latestFirst.find((label) => begin(label) <= range.from) ?? latestFirst.at(-1);
+  }
+
+  // A row of a heat map: bars of one height, whose colours tell the counts.
+  function warm(trace) {
+    trace.marker = { color: [...trace.meta.slice(5)].map((level) => colour(`--heat-${level}`) || "transparent") };
+    trace.hovertext = trace.y.map((count) => count.toLocaleString("en"));
+    trace.y = trace.y.map((count) => (count > 0 ? 1 : null));
+  }
+
+  // Sizes that show a point only where it has no line.
+  const lonely = (values) => values.map((value, at) => (value !== null && (values[at - 1] ?? null) === null && (values[at + 1] ?? null) === null ? 4 : 0));
+
+  function paint(figure) {
+    const { layout, data } = figure;
+    const painted = (name) => colour(`--${name}`);
+    for (const trace of data) {
+      if (String(trace.meta).startsWith("heat:")) {
+        warm(trace);
+        continue;
+      }
+      const colours = Array.isArray(trace.meta) ? trace.meta.map(painted) : painted(trace.meta);
+      if (trace.line) trace.line.color = colours;
+      if (trace.marker) trace.marker.color = colours;
+      if (trace.mode === "lines+markers") trace.marker.size = lonely(trace.y);
+    }
+    for (const shape of layout.shapes ?? []) {
+      if (shape.name === "gap") shape.fillcolor = colour("--chart-gap");
+      else shape.line.color = painted(shape.name);
+    }
+    layout.paper_bgcolor = layout.plot_bgcolor = "rgba(0,0,0,0)";
     layout.font = { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour("--chart-text") };
     layout.hoverlabel = {
       bgcolor: colour("--chart-hover"),
@@ -83,126 +107,123 @@ dash.charts = (() => {
       font: { color: colour("--chart-hover-text") },
     };
     layout.modebar = { bgcolor: "rgba(0,0,0,0)", color: colour("--chart-text"), activecolor: colour("--accent") };
+    for (const axis of [layout.xaxis, layout.yaxis, layout.yaxis2]) {
+      if (axis) axis.gridcolor = colour("--chart-grid");
+    }
+  }
+
+  const hasValues = ({ data }) => {
+    const numbers = (values) => values?.some((value) => typeof value === "number");
+    return data.some((trace) => (trace.orientation === "h" ? numbers(trace.x) : numbers(trace.y)));
+  };
+
+  // Where there is no room for all labels below the plot; `charts.css` does the same to drawings.
+  const thinned = (labels) => labels.map((label, at) => (at % 2 ? "" : label));
+
+  // The figure of the chosen range, in the colours of the page.
+  function prepare(state, narrow) {
+    const figure = structuredClone(state.figures[labelFor(state.figures)]);
+    const { layout, data } = figure;
+    const overTime = layout.xaxis.type === "date";
+    paint(figure);
+    if (overTime && range.from) {
+      layout.xaxis.range = [range.from, range.to].map((ms) => new Date(ms).toISOString());
+      delete layout.xaxis.tickvals;
+      delete layout.xaxis.ticktext;
+    }
+    if (narrow && layout.xaxis.ticktext) layout.xaxis.ticktext = thinned(layout.xaxis.ticktext);
     // Fingers scroll the page; buttons, which then always show, zoom.
-    const coarse = matchMedia("(pointer: coarse)").matches;
-    layout.dragmode = coarse ? false : "zoom";
-    for (const name of ["xaxis", "yaxis", "yaxis2"]) {
-      if (layout[name]) axisStyle(layout[name], narrow);
-    }
-    if (coarse) layout.margin.t = 40;
-    if (narrow) fitNarrow(figure);
-  }
-
-  function fitNames(figure, narrow) {
-    const categories = figure.layout.yaxis?.type === "category";
-    const most = (narrow ? 20 : 26) - (categories ? 6 : 0);
-    for (const trace of figure.data) {
-      if (trace.name) trace.name = shorten(trace.name, most);
-      if (!categories) continue;
-      figure.layout.yaxis.tickvals = trace.y;
-      figure.layout.yaxis.ticktext = trace.y.map((name) => shorten(name, most));
-    }
-  }
-
-  function sayEmpty(layout) {
-    const text = "No operations in this time";
-    const place = { xref: "paper", yref: "paper", x: 0.5, y: 0.5, showarrow: false };
-    layout.annotations = [{ text, ...place, font: { size: 14 } }];
-  }
-
-  // The figure of the chosen range, made to fit the page.
-  function prepare(element, state, button) {
-    const ranged = range in state.figures;
-    const figure = structuredClone(ranged ? state.figures[range] : state.figures[""]);
-    const narrow = element.clientWidth < 520;
-    style(figure, narrow);
-    fitNames(figure, narrow);
-    if (!hasValues(figure)) sayEmpty(figure.layout);
-    if (ranged) {
-      const times = timeRange(Number(button.dataset.hours));
-      if (times) figure.layout.xaxis.range = times;
-    }
-    state.base = {};
-    for (const name of ["xaxis", "yaxis", "yaxis2"]) {
-      if (figure.layout[name]) state.base[name] = figure.layout[name].range ?? null;
-    }
-    for (const [name, kept] of Object.entries(state.zoom ?? {})) {
-      figure.layout[name].range = kept;
-      figure.layout[name].autorange = false;
+    layout.dragmode = overTime && !matchMedia("(pointer: coarse)").matches ? "zoom" : false;
+    for (const axis of [layout.yaxis, layout.yaxis2]) if (axis) axis.fixedrange = true;
+    layout.xaxis.fixedrange = !overTime;
+    data.forEach((trace, at) => {
+      if (state.hidden.has(at)) trace.visible = false;
+    });
+    if (!hasValues(figure)) {
+      const place = { xref: "paper", yref: "paper", x: 0.5, y: 0.5, showarrow: false, font: { size: 14 } };
+      layout.annotations = [{ text: "No operations in this time", ...place }];
     }
     return figure;
-  }
-
-  // What the reader zoomed to, axis by axis, from what Plotly says has changed.
-  function noteZoom(state, change) {
-    for (const name of Object.keys(state.base ?? {})) {
-      const [from, to] = [change[`${name}.range[0]`], change[`${name}.range[1]`]];
-      if (from !== undefined && to !== undefined) state.zoom = { ...state.zoom, [name]: [from, to] };
-      if (change[`${name}.autorange`] && state.zoom) delete state.zoom[name];
-    }
   }
 
   function save(element, format) {
     const title = document.title.replace(/[^\p{L}\p{N}]+/gu, "-").slice(0, 60);
     const layout = { ...element.layout, paper_bgcolor: colour("--panel"), plot_bgcolor: colour("--panel") };
-    const figure = { data: element.data, layout };
-    const { width, height } = element._fullLayout;
     const filename = `${title}-${element.id.replace("chart-", "")}`;
-    Plotly.downloadImage(figure, { format, filename, width, height, scale: format === "png" ? 2 : 1 });
+    const { width, height } = element._fullLayout;
+    Plotly.downloadImage({ data: element.data, layout }, { format, filename, width, height, scale: format === "png" ? 2 : 1 });
   }
 
-  function unzoom(element) {
-    states.get(element.id).zoom = null;
-    draw(element);
+  function config(overTime) {
+    const { camera, disk, home } = Plotly.Icons;
+    const savers = [
+      { name: "png", title: "Download as PNG", icon: camera, click: (element) => save(element, "png") },
+      { name: "svg", title: "Download as SVG", icon: disk, click: (element) => save(element, "svg") },
+    ];
+    const whole = { name: "whole", title: "Whole range", icon: home, click: leaveZoom };
+    return {
+      responsive: true,
+      displayModeBar: matchMedia("(pointer: coarse)").matches || "hover",
+      displaylogo: false,
+      doubleClick: false,
+      showTips: false,
+      modeBarButtons: overTime ? [savers, ["zoomIn2d", "zoomOut2d"], [whole]] : [savers],
+    };
   }
 
-  const config = {
-    responsive: true,
-    displayModeBar: "hover",
-    displaylogo: false,
-    doubleClick: false,
-    modeBarButtons: [
-      [
-        { name: "png", title: "Download as PNG", icon: { ...window.Plotly?.Icons.camera }, click: (e) => save(e, "png") },
-        { name: "svg", title: "Download as SVG", icon: { ...window.Plotly?.Icons.disk }, click: (e) => save(e, "svg") },
-      ],
-      ["zoomIn2d", "zoomOut2d"],
-      [{ name: "whole", title: "Whole range", icon: { ...window.Plotly?.Icons.home }, click: unzoom }],
-    ],
-  };
+  // What the reader zoomed to becomes the range of the page.
+  function zoomed(change) {
+    const [from, to] = [change["xaxis.range[0]"], change["xaxis.range[1]"]].map(parse);
+    if (to - from >= 1000) location.hash = `range=${written(Math.round(from / 1000) * 1000)}/${written(Math.round(to / 1000) * 1000)}`;
+  }
+
+  function leaveZoom() {
+    if (range.from) location.hash = `range=${lastLabel}`;
+  }
+
+  let lastLabel = "";
 
   function draw(element) {
-    if (element.closest("[hidden]")) return;
     const state = stateOf(element);
-    const button = document.querySelector(`[data-range="${CSS.escape(range)}"]`);
-    const figure = prepare(element, state, button);
-    if (figure.layout.height) element.style.height = `${figure.layout.height}px`;
+    const narrow = element.clientWidth <= 420;
+    const key = JSON.stringify([range, narrow, colour("--chart-text"), [...state.hidden]]);
+    if (state.drawn === key || element.closest("[hidden]")) return;
+    state.drawn = key;
+    const figure = prepare(state, narrow);
     const fresh = !element._fullLayout;
-    Plotly.react(element, figure.data, figure.layout, config);
+    Plotly.react(element, figure.data, figure.layout, config(figure.layout.xaxis.type === "date"));
     if (!fresh) return;
-    element.on("plotly_relayout", (change) => noteZoom(state, change));
-    element.on("plotly_doubleclick", () => unzoom(element));
+    element.setAttribute("role", "img");
+    element.setAttribute("aria-label", element.dataset.label);
+    element.on("plotly_relayout", zoomed);
+    element.on("plotly_doubleclick", leaveZoom);
   }
 
-  function drawAll() {
-    document.querySelectorAll(".chart").forEach(draw);
+  function drawInView() {
+    if (!window.Plotly || !range) return;
+    for (const element of places()) if (inView.has(element)) draw(element);
   }
 
-  function rangeOfAddress() {
-    const wanted = /^#range=(.+)$/.exec(location.hash)?.[1];
-    return document.querySelector(`[data-range="${CSS.escape(wanted ?? "")}"]`)?.dataset.range;
-  }
+  const observer = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (isIntersecting) inView.add(target);
+      else inView.delete(target);
+    }
+    drawInView();
+  }, { rootMargin: "150px" });
 
-  function setRange(label) {
-    range = label;
-    for (const state of states.values()) state.zoom = null;
-    for (const button of document.querySelectorAll("[data-range]")) {
-      const chosen = button.dataset.range === range;
-      button.ariaPressed = String(chosen);
-      button.classList.toggle("active", chosen);
+  function setRange() {
+    range = rangeOfAddress();
+    if (range.label) lastLabel = range.label;
+    else lastLabel ||= document.querySelector(".ranges")?.dataset.chosen ?? "";
+    for (const link of links()) {
+      const chosen = link.dataset.range === range.label;
+      link.classList.toggle("chosen", chosen);
+      if (chosen) link.setAttribute("aria-current", "true");
+      else link.removeAttribute("aria-current");
     }
     carryRange();
-    drawAll();
+    drawInView();
   }
 
   // Links to neighbours keep the range.
@@ -211,29 +232,38 @@ dash.charts = (() => {
     for (const link of document.querySelectorAll("[data-carries-range]")) link.hash = location.hash;
   }
 
-  function start() {
-    const buttons = document.querySelector(".ranges");
-    if (!buttons || !window.Plotly) return;
-    buttons.addEventListener("click", (event) => {
-      const label = event.target.closest("[data-range]")?.dataset.range;
-      if (!label) return;
-      history.replaceState(null, "", `#range=${label}`);
-      setRange(label);
-    });
-    addEventListener("hashchange", () => {
-      const label = rangeOfAddress();
-      if (label && label !== range) setRange(label);
-    });
-    document.documentElement.addEventListener("dash:theme", drawAll);
-    setRange(rangeOfAddress() ?? buttons.dataset.chosen);
+  function toggle(button) {
+    const list = button.closest(".legend");
+    const { hidden } = states.get(list.dataset.of) ?? stateOf(document.getElementById(list.dataset.of));
+    const at = [...list.querySelectorAll("button")].indexOf(button);
+    if (!hidden.delete(at)) hidden.add(at);
+    press();
+    drawInView();
   }
 
-  // For the figures that the page has now.
-  function update() {
-    if (range === null) return start();
-    carryRange();
-    drawAll();
+  function press() {
+    for (const list of document.querySelectorAll(".legend")) {
+      const hidden = states.get(list.dataset.of)?.hidden;
+      list.querySelectorAll("button").forEach((button, at) => {
+        button.ariaPressed = String(!hidden?.has(at));
+      });
+    }
   }
+
+  // For the charts that the page has now.
+  function update() {
+    for (const element of places()) observer.observe(element);
+    setRange();
+    press();
+  }
+
+  addEventListener("hashchange", setRange);
+  addEventListener("load", drawInView);
+  document.documentElement.addEventListener("dash:theme", drawInView);
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.(".legend button");
+    if (button) toggle(button);
+  });
 
   return { update };
 })();

@@ -1,0 +1,230 @@
+//! What charts draw of a wrapper besides its figures: latency, status, models and errors, in cells of time.
+//!
+//! Cells lie on the clock. Latency and status come from the same buckets as the figures of the range; models
+//! and errors are counted by the hour, and over more than two days by the day.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::analysis::facts::{Facts, WrapperFacts};
+use crate::analysis::figures::Figures;
+use crate::analysis::health::{Status, health};
+use crate::analysis::snapshot::{RANGES, Range};
+use crate::analysis::window::{MINUTE_HOURS, Window, drawn_minutes};
+use crate::model::bucket::Bucket;
+use crate::model::history::{merged, slice};
+use crate::model::notes::OTHER;
+use crate::model::sketch::Sketch;
+use crate::model::time::MINUTE_MS;
+
+/// Names that one chart tells apart; the others are one more, [`OTHER`].
+const NAMES: usize = 7;
+
+/// How a model is called that the logs do not name.
+const UNNAMED: &str = "not named";
+
+/// Cells of a stretch of time: (start in ms, what is in it), those without operations left out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cells<T> {
+    pub window: Window,
+    pub step_minutes: i64,
+    pub points: Vec<(i64, T)>,
+}
+
+/// What a model cost in a cell; `None` where no operation told.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Use {
+    pub cost: Option<f64>,
+    pub tokens: u64,
+}
+
+/// One range of [`RANGES`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct RangeCells {
+    pub latency: Cells<Sketch>,
+    /// The health of the operations of a cell taken together, and how many they were.
+    pub health: Cells<(Status, u64)>,
+    /// One entry a name of [`WrapperCells::models`].
+    pub models: Cells<Vec<Use>>,
+    /// One entry a name of [`WrapperCells::errors`].
+    pub errors: Cells<Vec<u64>>,
+}
+
+/// A wrapper's cells. Names are the same in all ranges, so that each keeps its colour.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WrapperCells {
+    pub models: Vec<String>,
+    pub errors: Vec<String>,
+    /// One a row of [`RANGES`].
+    pub ranges: Vec<RangeCells>,
+}
+
+/// The ranges of a wrapper: their figures, and the cells for everything else.
+pub fn ranges(facts: &Facts, wrapper: &WrapperFacts) -> (Vec<Range>, WrapperCells) {
+    let models = ranked(model_totals(wrapper));
+    let errors = ranked(error_totals(wrapper));
+    let (mut ranges, mut cells) = (Vec::new(), Vec::new());
+    for &(label, hours) in &RANGES {
+        let window = Window::last_hours(facts.moment_ms, hours);
+        let step_minutes = drawn_minutes(hours);
+        let buckets = window.cells(&wrapper.history, step_minutes);
+        let coarse = coarse(hours);
+        let by_status = grouped(&buckets, coarse.status);
+        let of_latency = grouped(&buckets, coarse.latency);
+        let of_latency = of_latency.into_iter().map(|(at, bucket)| (at, bucket.latency)).collect();
+        cells.push(RangeCells {
+            latency: Cells { window, step_minutes: coarse.latency, points: of_latency },
+            health: Cells {
+                window,
+                step_minutes: coarse.status,
+                points: statuses(facts, wrapper, &by_status),
+            },
+            models: model_cells(wrapper, window, coarse.names, &models),
+            errors: error_cells(wrapper, window, coarse.names, &errors),
+        });
+        let credit = facts.settings.health.fallback_credit;
+        let points = buckets.iter().map(|(at, bucket)| (*at, Figures::of(bucket, credit))).collect();
+        let total = Figures::of(&merged(&buckets), credit);
+        ranges.push(Range { label, hours, window, step_minutes, points, total });
+    }
+    (ranges, WrapperCells { models, errors, ranges: cells })
+}
+
+/// Minutes a cell; each a multiple of [`drawn_minutes`].
+struct Coarse {
+    latency: i64,
+    status: i64,
+    /// Of models and errors.
+    names: i64,
+}
+
+fn coarse(hours: u32) -> Coarse {
+    match hours {
+        ..=1 => Coarse { latency: 2, status: 5, names: 60 },
+        2..=MINUTE_HOURS => Coarse { latency: 30, status: 60, names: 60 },
+        49..=168 => Coarse { latency: 240, status: 360, names: 1440 },
+        _ => Coarse { latency: 720, status: 1440, names: 1440 },
+    }
+}
+
+/// Cells brought together into longer ones.
+fn grouped(cells: &[(i64, Bucket)], step_minutes: i64) -> Vec<(i64, Bucket)> {
+    let start = |at_ms: i64| at_ms.div_euclid(step_minutes * MINUTE_MS) * step_minutes * MINUTE_MS;
+    let groups = cells.chunk_by(|a, b| start(a.0) == start(b.0));
+    groups.map(|group| (start(group[0].0), merged(group))).collect()
+}
+
+fn statuses(facts: &Facts, wrapper: &WrapperFacts, cells: &[(i64, Bucket)]) -> Vec<(i64, (Status, u64))> {
+    let settings = &facts.settings.health;
+    let target = settings.target_of(&wrapper.id.name);
+    // A stretch of the past has no recent failures.
+    let status = |bucket: &Bucket| health(bucket, &Bucket::default(), settings, target).status;
+    cells.iter().map(|(at, bucket)| (*at, (status(bucket), bucket.total()))).collect()
+}
+
+/// The names with the most first, [`OTHER`] for what is beyond [`NAMES`].
+fn ranked(totals: BTreeMap<&str, u64>) -> Vec<String> {
+    let mut totals: Vec<_> = totals.into_iter().collect();
+    totals.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+    let more = totals.len() > NAMES;
+    let names = totals.into_iter().take(NAMES).map(|(name, _)| name.to_owned());
+    names.chain(more.then(|| OTHER.to_owned())).collect()
+}
+
+/// The place of a name, or of [`OTHER`], which is last.
+fn place(names: &[String], name: &str) -> usize {
+    names.iter().position(|known| known == name).unwrap_or(names.len().saturating_sub(1))
+}
+
+fn model_name(model: &str) -> &str {
+    if model.is_empty() { UNNAMED } else { model }
+}
+
+/// Operations by model, over all that is known.
+fn model_totals(wrapper: &WrapperFacts) -> BTreeMap<&str, u64> {
+    let mut totals = BTreeMap::new();
+    for (name, days) in &wrapper.history.series_days {
+        let sum: u64 = days.iter().map(|(_, bucket)| bucket.total()).sum();
+        *totals.entry(model_name(&name.model)).or_default() += sum;
+    }
+    totals
+}
+
+fn model_cells(wrapper: &WrapperFacts, window: Window, step: i64, names: &[String]) -> Cells<Vec<Use>> {
+    let history = &wrapper.history;
+    let by_hour = step <= 60;
+    let (series, minutes) = if by_hour { (&history.series, 60) } else { (&history.series_days, 1440) };
+    let mut cells: BTreeMap<i64, Vec<Use>> = BTreeMap::new();
+    for (name, level) in series {
+        let place = place(names, model_name(&name.model));
+        let (from, to) = (window.from.div_euclid(minutes), (window.to - 1).div_euclid(minutes) + 1);
+        for (at, bucket) in slice(level, from, to) {
+            let cell = cells.entry(at * minutes * MINUTE_MS);
+            let entry = &mut cell.or_insert_with(|| vec![Use::default(); names.len()])[place];
+            entry.tokens = entry.tokens.saturating_add(bucket.total_tokens);
+            if let Some(cost) = bucket.cost() {
+                entry.cost = Some(entry.cost.unwrap_or(0.0) + cost);
+            }
+        }
+    }
+    Cells { window, step_minutes: step, points: cells.into_iter().collect() }
+}
+
+/// Failures by kind, over all that is known.
+fn error_totals(wrapper: &WrapperFacts) -> BTreeMap<&str, u64> {
+    let mut totals = BTreeMap::new();
+    for (_, notes) in &wrapper.history.notes {
+        for ((kind, _), count) in &notes.errors {
+            *totals.entry(kind.as_str()).or_default() += count;
+        }
+    }
+    totals
+}
+
+fn error_cells(wrapper: &WrapperFacts, window: Window, step: i64, names: &[String]) -> Cells<Vec<u64>> {
+    let start = |hour: i64| (hour * 60).div_euclid(step) * step * MINUTE_MS;
+    let hours = window.from.div_euclid(60)..(window.to - 1).div_euclid(60) + 1;
+    // No failure where there were operations is a zero; where there were none, it is nothing.
+    let busy: BTreeSet<i64> =
+        slice(&wrapper.history.hours, hours.start, hours.end).iter().map(|(hour, _)| start(*hour)).collect();
+    let mut cells: BTreeMap<i64, Vec<u64>> = busy.into_iter().map(|at| (at, vec![0; names.len()])).collect();
+    for (_, notes) in &wrapper.history.notes {
+        for ((kind, hour), count) in &notes.errors {
+            if hours.contains(hour) {
+                let cell = cells.entry(start(*hour)).or_insert_with(|| vec![0; names.len()]);
+                cell[place(names, kind)] += count;
+            }
+        }
+    }
+    Cells { window, step_minutes: step, points: cells.into_iter().collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_frequent_names_come_first_and_the_rest_are_one() {
+        let names: Vec<String> = (0..12).map(|at| format!("m{at:02}")).collect();
+        let totals = names.iter().enumerate().map(|(at, name)| (name.as_str(), at as u64)).collect();
+        let ranked = ranked(totals);
+        assert_eq!(ranked, ["m11", "m10", "m09", "m08", "m07", "m06", "m05", OTHER]);
+        assert_eq!((place(&ranked, "m10"), place(&ranked, "m01")), (1, 7));
+        assert!(super::ranked(BTreeMap::new()).is_empty());
+    }
+
+    #[test]
+    fn longer_cells_hold_what_shorter_ones_did() {
+        let one = |at: i64| (at * MINUTE_MS, Bucket { success: 1, ..Bucket::default() });
+        let cells: Vec<_> = [3, 4, 5, 9, 21].map(one).to_vec();
+        let grouped: Vec<_> = grouped(&cells, 5).iter().map(|(at, b)| (at / MINUTE_MS, b.total())).collect();
+        assert_eq!(grouped, [(0, 2), (5, 2), (20, 1)]);
+    }
+
+    #[test]
+    fn cells_of_every_range_can_be_brought_together() {
+        for (_, hours) in RANGES {
+            let Coarse { latency, status, .. } = coarse(hours);
+            assert!(latency % drawn_minutes(hours) == 0 && status % drawn_minutes(hours) == 0, "{hours}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! A chart as a page shows it: a drawing a range, the same as figures for Plotly, and a legend.
+
+use anyhow::Result;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::analysis::snapshot::{RANGES, Range};
+use crate::report::charts::figure::{Figure, Reader, figure, shared};
+use crate::report::charts::{Across, Chart, Series, Shape, inline};
+use crate::report::filters::script_json;
+
+/// What the template of a chart reads.
+#[derive(Debug, Serialize)]
+pub struct ChartView {
+    name: &'static str,
+    title: String,
+    /// Titles of the axes of values.
+    left: String,
+    right: String,
+    legend: Vec<Entry>,
+    views: Vec<View>,
+    /// As [`figures`], for a script block.
+    figures: String,
+    /// Bars below each other, which decide how high the chart is; 0 for other charts.
+    rows: usize,
+    /// Whether there is nothing to draw in any range.
+    empty: bool,
+}
+
+/// The drawing of one range; the range is empty where there are none to choose from.
+#[derive(Debug, Serialize)]
+struct View {
+    range: &'static str,
+    chosen: bool,
+    svg: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Entry {
+    name: String,
+    paint: String,
+    dotted: bool,
+}
+
+/// A range as its link shows it.
+#[derive(Debug, Serialize)]
+pub struct Choice {
+    label: &'static str,
+    hours: u32,
+}
+
+/// The ranges, and the one that is chosen until the reader chooses: a day, unless only longer ones have data.
+pub fn choices<'a>(ranges: impl Iterator<Item = &'a [Range]>) -> (Vec<Choice>, &'static str) {
+    let mut shortest = None;
+    for range in ranges.flatten().filter(|range| range.hours >= 24 && !range.points.is_empty()) {
+        shortest = Some(shortest.map_or(range.hours, |hours: u32| hours.min(range.hours)));
+    }
+    let chosen = RANGES.iter().find(|range| range.1 == shortest.unwrap_or(24)).map_or("24H", |range| range.0);
+    (RANGES.iter().map(|&(label, hours)| Choice { label, hours }).collect(), chosen)
+}
+
+impl ChartView {
+    /// A chart that does not go by ranges.
+    pub fn single(chart: &Chart) -> Result<ChartView> {
+        ChartView::of(&[("", chart)], "")
+    }
+
+    /// A chart that is drawn once a range.
+    pub fn ranged(chosen: &str, draw: impl Fn(usize) -> Chart) -> Result<ChartView> {
+        let charts: Vec<_> = (0..RANGES.len()).map(draw).collect();
+        let labelled: Vec<_> = RANGES.iter().map(|range| range.0).zip(&charts).collect();
+        ChartView::of(&labelled, chosen)
+    }
+
+    /// The ranges of one chart, which differ in nothing but time and values.
+    fn of(charts: &[(&'static str, &Chart)], chosen: &str) -> Result<ChartView> {
+        let (_, first) = charts.first().expect("a chart has at least one range");
+        let views = charts.iter().map(|(range, chart)| View {
+            range,
+            chosen: *range == chosen,
+            svg: inline::svg(chart),
+        });
+        Ok(ChartView {
+            name: first.name,
+            title: first.title.clone(),
+            left: titled(first, &first.left.title),
+            right: first.right.as_ref().map(|axis| axis.title.clone()).unwrap_or_default(),
+            legend: legend(first),
+            views: views.collect(),
+            figures: script_json(&figures(charts))?,
+            rows: if let Across::Names(names) = &first.across { names.len().max(1) } else { 0 },
+            empty: charts.iter().all(|(_, chart)| chart.is_empty()),
+        })
+    }
+}
+
+/// The figures of the ranges: what all of them say, and what each says besides. Traces are numbered, so that
+/// they are fields like others.
+fn figures(charts: &[(&'static str, &Chart)]) -> Value {
+    let numbered = |chart: &Chart| {
+        let Figure { data, layout } = figure(chart, Reader::Page);
+        let data: Map<_, _> =
+            data.into_iter().enumerate().map(|(at, trace)| (at.to_string(), trace)).collect();
+        json!({"data": data, "layout": layout})
+    };
+    let (common, rests) = shared(charts.iter().map(|(_, chart)| numbered(chart)).collect());
+    let ranges: Map<_, _> =
+        charts.iter().zip(rests).map(|((range, _), rest)| ((*range).to_owned(), rest)).collect();
+    json!({"common": common, "ranges": ranges})
+}
+
+/// Names beside bars say enough.
+fn titled(chart: &Chart, title: &str) -> String {
+    if matches!(chart.across, Across::Names(_)) { String::new() } else { title.to_owned() }
+}
+
+/// One entry a series, where there are several to tell apart.
+fn legend(chart: &Chart) -> Vec<Entry> {
+    let entry = |series: &Series| Entry {
+        name: series.name.clone(),
+        paint: series.paint.name(0),
+        dotted: series.shape == Shape::Dotted,
+    };
+    match chart.across {
+        // Rows of a heat map are named by their axis.
+        Across::Time(_) if chart.series.iter().any(|series| series.shape == Shape::Heat) => Vec::new(),
+        Across::Time(_) if chart.series.len() > 1 => chart.series.iter().map(entry).collect(),
+        _ => Vec::new(),
+    }
+}
