@@ -18,9 +18,18 @@ build:
 serve *ARGS:
     cargo run --release -- serve --sample {{ARGS}}
 
-# Speed and memory beside the peers, in one run
+# Speed and memory beside the peers, in one run; then the page in Chromium
 bench *ARGS:
     python3 benches/run.py {{ARGS}}
+    node benches/page.mjs
+
+# The daemon beside nginx, and how soon sockets are told
+bench-serve *ARGS:
+    python3 benches/serve.py {{ARGS}}
+
+# The API, fuzzed by its own document
+fuzz-api *ARGS:
+    tests/fuzz-api {{ARGS}}
 
 # dash's numbers against DuckDB's, on 200,000 sample records
 crosscheck:
@@ -30,15 +39,7 @@ crosscheck:
 fuzz TARGET:
     cargo +nightly fuzz run {{TARGET}} -- -max_total_time=60
 
-# The picture in the README, from sample operations
-picture:
-    #!/usr/bin/env bash
-    set -euo pipefail
+# The pictures in the README, from sample operations
+screenshots:
     cargo build --release
-    site=$(mktemp -d); trap 'rm -rf "$site"' EXIT
-    moment=2026-01-26T15:20:00Z dash=target/release/dash
-    $dash init --quiet "$site"
-    $dash sample --seed 4 --now $moment --to "$site/content/operations/sample.jsonl"
-    $dash build --quiet --config "$site/dash.toml" --now $moment
-    chromium --headless --no-sandbox --hide-scrollbars --user-data-dir="$site/browser" --virtual-time-budget=4000 \
-        --window-size=1280,1150 --screenshot=docs/overview.png "file://$site/output/index.html"
+    node docs/screenshots.mjs

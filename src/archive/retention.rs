@@ -11,7 +11,7 @@ use crate::model::time::{day_of, hour_of};
 
 /// The ids of the entries that no rule keeps. `now_ms` is what age is counted from.
 ///
-/// Age counts from the newest data, and not from a clock that may be years ahead: see [`reference`]. The newest
+/// Age counts from the newest data, and not from a clock that may be years ahead: see [`reference()`]. The newest
 /// entry always stays, and so does any that is dated later than `now_ms`.
 pub fn outdated(rows: &[Row], keep: &Keep, now_ms: i64) -> Vec<String> {
     let moments: Vec<_> =

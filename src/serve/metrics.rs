@@ -1,7 +1,7 @@
 //! `/metrics`: dash itself and the wrappers' figures in the text format of Prometheus, version 0.0.4.
 //!
 //! The wrappers' figures are over the health window, which slides: hence gauges, and no counters.
-//! To add one: a row of [`WRAPPER_GAUGES`], or a [`Family`] in [`own`].
+//! To add one: a row of `WRAPPER_GAUGES`, or a `Family` in `own`.
 
 use std::fmt::Write as _;
 use std::fs;

@@ -11,7 +11,7 @@ use crate::serve::api::{ALL, Answer, ENDPOINTS, Endpoint, Parameter};
 use crate::serve::operations::{LINES, MOST_BYTES, MOST_RECORD_BYTES, MOST_RECORDS};
 use crate::serve::sign_in::COOKIE_NAME;
 
-/// What an [`Endpoint`] can go wrong with.
+/// What a question can go wrong with.
 const BAD: &str = "A parameter is out of its bounds";
 const UNKNOWN: &str = "There is no such wrapper";
 
@@ -73,7 +73,7 @@ fn report() -> Value {
     }})
 }
 
-/// What a record may say; `wrapper_name` and a time are needed.
+/// What a record may say; `wrapper_name` and one of the times are needed.
 fn reported_operation() -> Value {
     let time = json!({"type": "string", "format": "date-time"});
     let amount = json!({"type": "number", "minimum": 0, "maximum": 1_000_000_000});
@@ -95,7 +95,8 @@ fn reported_operation() -> Value {
         ("completion_tokens", tokens.clone()),
         ("cached_tokens", tokens),
     ]);
-    json!({"type": "object", "properties": properties, "required": ["wrapper_name", "end_time"]})
+    let one_time = [json!({"required": ["end_time"]}), json!({"required": ["start_time"]})];
+    json!({"type": "object", "properties": properties, "required": ["wrapper_name"], "anyOf": one_time})
 }
 
 fn sessions() -> Value {

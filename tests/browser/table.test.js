@@ -1,8 +1,10 @@
 // The table of wrappers: `DASH_SITE=<a site's folder> DASH_MANY=<that of one with many wrappers> node --test table.test.js`.
 import assert from "node:assert/strict";
+import { readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
+import { gzipSync } from "node:zlib";
 import { desktop, launch, open, phone } from "./browser.js";
 
 const [few, many] = [process.env.DASH_SITE, process.env.DASH_MANY];
@@ -104,6 +106,15 @@ test("of a thousand wrappers a hundred are shown, and all are searched", options
   await page.getByRole("searchbox").fill("");
   await page.getByRole("button", { name: "Show all" }).click();
   assert.equal(await rows(page).count(), 1000);
+});
+
+test("pages stay small", options, () => {
+  const packed = (file) => gzipSync(readFileSync(file)).length;
+  assert.ok(packed(path.join(few, "index.html")) <= 60_000);
+  assert.ok(packed(path.join(many, "index.html")) <= 300_000);
+  const assets = readdirSync(path.join(few, "assets")).filter((name) => /\.(js|css)$/.test(name));
+  const sum = assets.reduce((sum, name) => sum + packed(path.join(few, "assets", name)), 0);
+  assert.ok(sum <= 500_000, `${sum} bytes of scripts and styles`);
 });
 
 test("without scripts every wrapper is there", options, async (t) => {
