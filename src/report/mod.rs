@@ -17,7 +17,7 @@ pub mod summary;
 pub mod reach;
 pub mod export;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result};
@@ -161,7 +161,9 @@ fn icon(kwargs: Kwargs, _: &State) -> TeraResult<Value> {
 /// The page with the shapes of the icons that it refers to, each once, at the end of `<main>`: scripts replace
 /// what is in there, and a newer page may refer to others.
 fn with_symbols(html: String) -> String {
-    let used = embedded::ICONS.iter().filter(|icon| html.contains(&format!("\"#icon-{}\"", icon.0)));
+    let named = html.split("\"#icon-").skip(1).filter_map(|rest| rest.split('"').next());
+    let named: HashSet<&str> = named.collect();
+    let used = embedded::ICONS.iter().filter(|icon| named.contains(icon.0));
     let mut symbols = String::new();
     for (name, view_box, path) in used {
         writeln!(symbols, "<symbol id=\"icon-{name}\" viewBox=\"{view_box}\"><path d=\"{path}\"/></symbol>")

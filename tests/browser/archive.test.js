@@ -40,7 +40,7 @@ test("the self-contained overview works on its own", options, async (t) => {
   copyFileSync(path.join(entry(), "report.html"), file);
   const page = await open(browser, pathToFileURL(file).href);
   t.after(() => page.context().close());
-  await page.waitForFunction(() => document.querySelector("#chart-system svg"), null, { polling: 50 });
+  assert.ok(await page.locator(".chart-system .plot:visible").first().isVisible());
   const style = await page.locator(".site-header").evaluate((header) => getComputedStyle(header).borderBottomStyle);
   assert.equal(style, "solid");
   assert.deepEqual(page.complaints, []);

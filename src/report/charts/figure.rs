@@ -11,7 +11,8 @@ use plotly::layout::{
     Annotation, Axis as PlotlyAxis, AxisType, BarMode, HoverMode, Legend, Margin, RangeMode,
 };
 use plotly::{Bar, Layout, Scatter};
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeSeq;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::analysis::health::Status;
@@ -43,32 +44,83 @@ pub enum Reader {
     Api,
 }
 
+/// A figure with the values of its traces apart from what is said about them: they are most of it, and a
+/// [`Value`] takes ten times the room of a number.
+#[derive(Debug)]
+pub struct Parts {
+    pub traces: Vec<Trace>,
+    pub layout: Value,
+}
+
+#[derive(Debug)]
+pub struct Trace {
+    /// A map, without `y` where the values are apart.
+    pub fields: Value,
+    pub y: Option<Numbers>,
+}
+
+/// Values as they are shortest: whole numbers without a fraction, `null` for what is not there.
+#[derive(Debug)]
+pub struct Numbers(Vec<Option<f64>>);
+
+impl Serialize for Numbers {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(Some(self.0.len()))?;
+        for number in &self.0 {
+            match number {
+                Some(whole) if whole.fract() == 0.0 && whole.abs() < 1e15 => {
+                    list.serialize_element(&(*whole as i64))?;
+                }
+                number => list.serialize_element(number)?,
+            }
+        }
+        list.end()
+    }
+}
+
+impl From<Value> for Trace {
+    fn from(fields: Value) -> Trace {
+        Trace { fields, y: None }
+    }
+}
+
 /// The figure of a chart.
 pub fn figure(chart: &Chart, reader: Reader) -> Figure {
-    let data = chart.series.iter().enumerate().map(|(at, series)| match &chart.across {
+    let Parts { traces, layout } = parts(chart, reader);
+    let whole = |Trace { mut fields, y }| {
+        if let Some(y) = y {
+            fields["y"] = value(y);
+        }
+        fields
+    };
+    Figure { data: traces.into_iter().map(whole).collect(), layout }
+}
+
+/// The figure of a chart, in parts.
+pub fn parts(chart: &Chart, reader: Reader) -> Parts {
+    let traces = chart.series.iter().enumerate().map(|(at, series)| match &chart.across {
         Across::Time(span) if series.shape == Shape::Heat => heat(at, series, span),
         Across::Time(span) => over_time(chart, series, span, reader),
-        Across::Bins { .. } => bins(series),
-        Across::Names(names) => rows(series, names, reader),
+        Across::Bins { .. } => bins(series).into(),
+        Across::Names(names) => rows(series, names, reader).into(),
     });
-    let data = data.collect();
-    let layout = value(match &chart.across {
+    let traces = traces.collect();
+    let mut layout = value(match &chart.across {
         Across::Time(span) => time_layout(chart, span, reader),
         Across::Bins { count, ticks } => bins_layout(chart, *count, ticks),
         Across::Names(names) => rows_layout(chart, names, reader),
     });
-    let mut figure = Figure { data, layout };
     if let (Across::Time(span), Reader::Page) = (&chart.across, reader) {
-        figure.layout["shapes"] = shapes(chart, span);
+        layout["shapes"] = shapes(chart, span);
     }
-    figure
+    Parts { traces, layout }
 }
 
 fn value(value: impl Serialize) -> Value {
     serde_json::to_value(value).expect("a figure is maps with text as keys")
 }
 
-fn over_time(chart: &Chart, series: &Series, span: &Span, reader: Reader) -> Value {
+fn over_time(chart: &Chart, series: &Series, span: &Span, reader: Reader) -> Trace {
     let times = match reader {
         Reader::Page => Vec::new(),
         Reader::Api => {
@@ -76,7 +128,7 @@ fn over_time(chart: &Chart, series: &Series, span: &Span, reader: Reader) -> Val
         }
     };
     let unit = &chart.axis(series).unit;
-    let mut trace = match series.shape {
+    let trace = match series.shape {
         Shape::Bar | Shape::Heat => value(
             Bar::new(times, Vec::<f64>::new())
                 .name(label(&series.name))
@@ -101,25 +153,15 @@ fn over_time(chart: &Chart, series: &Series, span: &Span, reader: Reader) -> Val
             value(if series.right { trace.y_axis("y2") } else { trace })
         }
     };
-    trace["y"] = numbers(&series.values);
-    if reader == Reader::Page {
-        stepped(&mut trace, span, json!(series.paint.name(0)));
+    match reader {
+        Reader::Page => stepped(trace, &series.values, span, json!(series.paint.name(0))),
+        Reader::Api => Trace { fields: trace, y: Some(Numbers(series.values.clone())) },
     }
-    trace
-}
-
-/// Values as they are shortest.
-fn numbers(values: &[Option<f64>]) -> Value {
-    let number = |value: &Option<f64>| match value {
-        Some(whole) if whole.fract() == 0.0 && whole.abs() < 1e15 => json!(*whole as i64),
-        value => json!(value),
-    };
-    values.iter().map(number).collect()
 }
 
 /// A row of a heat map: counts, and the levels of their colours as digits. `charts.js` makes bars of them that
 /// reach from the row's lower edge to its upper one, since Plotly's basic bundle has no heat maps.
-fn heat(row: usize, series: &Series, span: &Span) -> Value {
+fn heat(row: usize, series: &Series, span: &Span) -> Trace {
     let bars = Bar::<String, f64>::new(Vec::new(), Vec::new())
         .name(label(&series.name))
         .offset(0.0)
@@ -127,27 +169,24 @@ fn heat(row: usize, series: &Series, span: &Span) -> Value {
         .hover_template("%{x}<br>%{fullData.name}<br>%{hovertext} operations<extra></extra>");
     let mut trace = value(bars);
     let counts: Vec<_> = series.values.iter().map(|value| value.or(Some(0.0))).collect();
-    trace["y"] = numbers(&counts);
     trace["base"] = json!(row);
     let levels = if let Paint::Heat(levels) = &series.paint { levels.as_slice() } else { &[] };
     let digits: String = levels.iter().map(u8::to_string).collect();
-    stepped(&mut trace, span, json!(format!("heat:{digits}")));
-    trace
+    stepped(trace, &counts, span, json!(format!("heat:{digits}")))
 }
 
 /// Times as the first and the step, which is shorter, and without the cells before and after all values; and
 /// the names of the colours.
-fn stepped(trace: &mut Value, span: &Span, paint: Value) {
-    let fields = trace.as_object_mut().expect("a trace is a map");
-    let mut values = fields.remove("y").and_then(|y| y.as_array().cloned()).unwrap_or_default();
-    values.truncate(values.iter().rposition(|value| !value.is_null()).map_or(0, |last| last + 1));
-    let first = values.iter().position(|value| !value.is_null()).unwrap_or(0);
-    let begin_ms = span.first_ms + first as i64 * span.step_ms;
-    fields.insert("y".to_owned(), values.split_off(first).into());
-    fields.remove("x");
-    fields.insert("x0".to_owned(), json!(rfc3339(begin_ms)));
-    fields.insert("dx".to_owned(), json!(span.step_ms));
-    fields.insert("meta".to_owned(), paint);
+fn stepped(mut fields: Value, values: &[Option<f64>], span: &Span, paint: Value) -> Trace {
+    let end = values.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+    let first = values.iter().position(Option::is_some).unwrap_or(0);
+    let map = fields.as_object_mut().expect("a trace is a map");
+    map.remove("x");
+    map.remove("y");
+    map.insert("x0".to_owned(), json!(rfc3339(span.first_ms + first as i64 * span.step_ms)));
+    map.insert("dx".to_owned(), json!(span.step_ms));
+    map.insert("meta".to_owned(), paint);
+    Trace { fields, y: Some(Numbers(values[first..end].to_vec())) }
 }
 
 /// What all of some values say alike, and the rest of each; objects are looked into, and lists of one length.
@@ -197,7 +236,7 @@ fn bins(series: &Series) -> Value {
             .hover_info(HoverInfo::Text)
             .name(label(&series.name)),
     );
-    trace["y"] = numbers(&series.values);
+    trace["y"] = value(Numbers(series.values.clone()));
     trace["meta"] = json!(series.paint.name(0));
     trace
 }

@@ -1,7 +1,7 @@
 //! Charts as values: what is drawn and what it means, said once.
 //!
-//! A [`Chart`] becomes a drawing in a page ([`inline`]), the same drawing as a file of its own ([`picture`]), a
-//! Plotly figure that takes the drawing's place ([`figure`]), and a table ([`table`]). What has no data is
+//! A [`Chart`] becomes a drawing in a page ([`inline`]) and a Plotly figure that takes the drawing's place
+//! ([`figure`]). What has no data is
 //! `None`, and drawn as a gap.
 //!
 //! To add a chart: a file with a function from figures of the analysis to a [`Chart`], and its place on a page.

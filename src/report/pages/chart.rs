@@ -1,11 +1,13 @@
 //! A chart as a page shows it: a drawing a range, the same as figures for Plotly, and a legend.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::analysis::snapshot::{RANGES, Range};
-use crate::report::charts::figure::{Figure, Reader, figure, shared};
+use crate::report::charts::figure::{Numbers, Parts, Reader, parts, shared};
 use crate::report::charts::{Across, Chart, Series, Shape, inline};
 use crate::report::filters::script_json;
 
@@ -94,19 +96,50 @@ impl ChartView {
     }
 }
 
-/// The figures of the ranges: what all of them say, and what each says besides. Traces are numbered, so that
-/// they are fields like others.
-fn figures(charts: &[(&'static str, &Chart)]) -> Value {
-    let numbered = |chart: &Chart| {
-        let Figure { data, layout } = figure(chart, Reader::Page);
+/// The figures of the ranges: what all of them say, and what each says besides.
+#[derive(Serialize)]
+struct Figures {
+    common: Value,
+    ranges: BTreeMap<&'static str, Own>,
+}
+
+/// What a range says besides. Traces are numbered, so that they are fields like others.
+#[derive(Serialize)]
+struct Own {
+    data: BTreeMap<usize, OwnTrace>,
+    layout: Value,
+}
+
+#[derive(Serialize)]
+struct OwnTrace {
+    #[serde(flatten)]
+    fields: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    y: Option<Numbers>,
+}
+
+fn figures(charts: &[(&'static str, &Chart)]) -> Figures {
+    let (mut said, mut values) = (Vec::new(), Vec::new());
+    for (_, chart) in charts {
+        let Parts { traces, layout } = parts(chart, Reader::Page);
+        let (fields, y): (Vec<_>, Vec<_>) = traces.into_iter().map(|trace| (trace.fields, trace.y)).unzip();
         let data: Map<_, _> =
-            data.into_iter().enumerate().map(|(at, trace)| (at.to_string(), trace)).collect();
-        json!({"data": data, "layout": layout})
+            fields.into_iter().enumerate().map(|(at, fields)| (at.to_string(), fields)).collect();
+        said.push(json!({"data": data, "layout": layout}));
+        values.push(y);
+    }
+    let (common, rests) = shared(said);
+    let own = |(mut rest, values): (Value, Vec<Option<Numbers>>)| {
+        let mut take = |at: usize| match rest["data"][at.to_string()].take() {
+            Value::Null => json!({}),
+            fields => fields,
+        };
+        let data = values.into_iter().enumerate().map(|(at, y)| (at, OwnTrace { fields: take(at), y }));
+        let data = data.collect();
+        Own { data, layout: rest["layout"].take() }
     };
-    let (common, rests) = shared(charts.iter().map(|(_, chart)| numbered(chart)).collect());
-    let ranges: Map<_, _> =
-        charts.iter().zip(rests).map(|((range, _), rest)| ((*range).to_owned(), rest)).collect();
-    json!({"common": common, "ranges": ranges})
+    let ranges = charts.iter().map(|(range, _)| *range).zip(rests.into_iter().zip(values).map(own));
+    Figures { common, ranges: ranges.collect() }
 }
 
 /// Names beside bars say enough.
