@@ -84,6 +84,10 @@ impl Accounts {
     /// # Errors
     /// If it cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
+        // A file that names nobody would let nobody in.
+        if self.is_empty() {
+            return fs::remove_file(path).with_context(|| format!("removing `{}`", path.display()));
+        }
         let text = toml::to_string(self).context("writing users and tokens as TOML")?;
         write_private(path, text.as_bytes())
     }

@@ -13,6 +13,7 @@ use crate::archive::disk;
 use crate::archive::entry::{self, CHANGES, Entry, is_id};
 use crate::publish::manifest::FileEntry;
 use crate::publish::sha256;
+use crate::report::site::is_plain;
 
 /// The index's path in the archive.
 pub const INDEX: &str = "index.json";
@@ -95,6 +96,7 @@ impl Index {
         let written: Index = fs::read(archive.join(INDEX))
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .filter(Index::stays_inside)
             .unwrap_or_default();
         let mut known: BTreeMap<String, Row> =
             written.snapshots.into_iter().map(|row| (row.id.clone(), row)).collect();
@@ -110,6 +112,12 @@ impl Index {
             }
         }
         Ok(index)
+    }
+
+    /// Whether it names only assets of the archive: what no entry needs is removed by its path.
+    fn stays_inside(&self) -> bool {
+        let mut named = self.snapshots.iter().flat_map(|row| &row.assets).chain(self.assets.keys());
+        named.all(|path| is_plain(path) && path.starts_with("assets/"))
     }
 
     /// Puts the index in place.

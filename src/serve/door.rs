@@ -49,27 +49,23 @@ pub async fn renew(
     keeper: Arc<Keeper>,
     current: watch::Receiver<Arc<Current>>,
 ) {
-    let mut settings = changes.borrow_and_update().clone();
-    let mut certificate = Tls::state(&settings);
+    let started = changes.borrow_and_update().clone();
+    let (mut seen, mut certificate) = (started.clone(), Tls::state(&started));
     while !doors.is_closed() {
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { return },
             () = sleep(LOOK) => {}
         }
         let newest = changes.borrow_and_update().clone();
-        let now = Tls::state(&newest);
-        if newest == settings && now == certificate {
+        let applied = applied(&started, &newest);
+        let now = Tls::state(&applied);
+        if newest == seen && now == certificate {
             continue;
         }
-        let lasting = |settings: &ServeSettings| {
-            (settings.bind, settings.base_path.clone(), settings.tls_certificate.is_some())
-        };
-        if lasting(&newest) != lasting(&settings) {
+        if newest != seen && applied != newest {
             let keys = "`bind`, `base_path` or whether there is a certificate";
             tracing::warn!("in `[serve]`, {keys} has changed; start `dash serve` again for it to apply");
         }
-        // The gate goes by the path that the routes were made for.
-        let applied = ServeSettings { bind: settings.bind, base_path: settings.base_path, ..newest.clone() };
         match Door::open(&applied, &keeper, &current) {
             Ok(door) => {
                 doors.send_replace(Arc::new(door));
@@ -77,7 +73,37 @@ pub async fn renew(
             }
             Err(error) => tracing::warn!("`[serve]` stays as it was: {error:#}"),
         }
-        (settings, certificate) =
-            (ServeSettings { bind: applied.bind, base_path: applied.base_path, ..newest }, now);
+        (seen, certificate) = (newest, now);
+    }
+}
+
+/// The newest settings, but for those that take another start: the gate goes by the path that the routes were
+/// made for, and a port that speaks TLS goes on to.
+fn applied(started: &ServeSettings, newest: &ServeSettings) -> ServeSettings {
+    let fixed = ServeSettings { bind: started.bind, base_path: started.base_path.clone(), ..newest.clone() };
+    if newest.tls_certificate.is_some() == started.tls_certificate.is_some() {
+        return fixed;
+    }
+    let (tls_certificate, tls_key) = (started.tls_certificate.clone(), started.tls_key.clone());
+    ServeSettings { tls_certificate, tls_key, ..fixed }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_port_was_opened_with_stays() {
+        let started = ServeSettings {
+            tls_certificate: Some("a.pem".into()),
+            tls_key: Some("a.key".into()),
+            ..ServeSettings::default()
+        };
+        let plain = ServeSettings { base_path: "/x".to_owned(), public: true, ..ServeSettings::default() };
+        assert_eq!(applied(&started, &plain), ServeSettings { public: true, ..started.clone() });
+        let renewed = ServeSettings { tls_certificate: Some("b.pem".into()), ..started.clone() };
+        assert_eq!(applied(&started, &renewed), renewed);
+        let secured = applied(&plain, &started);
+        assert_eq!((secured.tls_certificate, secured.tls_key), (None, None));
     }
 }

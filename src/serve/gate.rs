@@ -96,7 +96,7 @@ impl Gate {
             return Some(self.answer(request, error));
         }
         // A page may open a socket to anywhere, and read what comes.
-        if self.path(request) == "/ws" && is_of_stranger(request.headers(), &self.cors) {
+        if self.route(request) == "/ws" && is_of_stranger(request.headers(), &self.cors) {
             let message = "live updates are only for pages of this site and of those in `cors` of `[serve]`";
             let error = self.asked(request).error(StatusCode::FORBIDDEN, "cross_site", message);
             return Some(self.answer(request, error));
@@ -124,6 +124,12 @@ impl Gate {
     /// The path below the base path, with its slash.
     fn path<'a>(&self, request: &'a hyper::Request<Incoming>) -> &'a str {
         request.uri().path().strip_prefix(&self.base_path).unwrap_or_default()
+    }
+
+    /// The path as routes take it: with or without a slash at its end, it is the same.
+    fn route<'a>(&self, request: &'a hyper::Request<Incoming>) -> &'a str {
+        let path = self.path(request);
+        path.strip_suffix('/').filter(|route| !route.is_empty()).unwrap_or(path)
     }
 
     fn asked(&self, request: &hyper::Request<Incoming>) -> Request {
@@ -196,18 +202,19 @@ impl Gate {
             let cookie = sign_in::cookie(request.headers());
             return Ok(cookie.and_then(|secret| self.keeper.pass(Credential::Session(secret))));
         };
-        if let Some(wait) = self.keeper.wait(client.address) {
-            return Err(self.later(request, wait));
-        }
         let (scheme, token) = shown.to_str().ok().and_then(|shown| shown.split_once(' ')).unwrap_or_default();
         let bearer =
             scheme.eq_ignore_ascii_case("bearer").then(|| Credential::Token(token.trim().to_owned()));
         let pass = bearer.and_then(|bearer| self.keeper.pass(bearer));
-        if pass.is_none() {
-            self.keeper.failed(client.address);
-            return Err(self.unknown(request, "this token is not known, or no token at all"));
+        if pass.is_some() {
+            return Ok(pass);
         }
-        Ok(pass)
+        // Only after it was looked at: what others of the same address guess locks no token out.
+        if let Some(wait) = self.keeper.wait(client.address) {
+            return Err(self.later(request, wait));
+        }
+        self.keeper.failed(client.address);
+        Err(self.unknown(request, "this token is not known, or no token at all"))
     }
 
     /// 401.
@@ -223,6 +230,7 @@ impl Gate {
         if open || path.is_empty() {
             return Need::Nothing;
         }
+        let path = self.route(request);
         let api = path.strip_prefix("/api/v1/").or_else(|| path.strip_prefix("/api/"));
         match api {
             Some("sessions") => Need::Role(Role::Admin),

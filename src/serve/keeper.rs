@@ -16,6 +16,7 @@ use crate::access::accounts::{Accounts, FILE, verify, write_private};
 use crate::access::attempts::Attempts;
 use crate::access::sessions::{Session, Sessions};
 use crate::access::{Identity, secret};
+use crate::model::notes::shorten;
 use crate::serve::watch::State;
 
 /// How old what is known of the file may be: someone removed is out after this long.
@@ -38,6 +39,8 @@ pub struct Keeper {
 struct Known {
     accounts: Arc<Accounts>,
     state: Option<State>,
+    /// What was wrong with the file when it was looked at last.
+    complaint: Option<String>,
     looked: Instant,
     /// Whether anyone is asked.
     asks: bool,
@@ -79,9 +82,11 @@ impl Keeper {
         let accounts = Accounts::read(&path)?;
         let kept = fs::read(&sessions).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let known = Known {
-            asks: !accounts.is_empty(),
+            // A file that names nobody, an emptied one say, lets nobody in.
+            asks: path.exists(),
             accounts: Arc::new(accounts),
             state: State::at(&path),
+            complaint: None,
             looked: Instant::now(),
             sessions: kept.unwrap_or_default(),
             attempts: Attempts::default(),
@@ -117,6 +122,7 @@ impl Keeper {
 
     /// Notes that someone has shown what does not hold.
     pub fn failed(&self, from: IpAddr) {
+        tracing::warn!("a token from {from} did not hold");
         self.known().attempts.failed(from, now_ms());
     }
 
@@ -136,6 +142,7 @@ impl Keeper {
         let made = user.and_then(|user| Some((user, secret::make().ok()?)));
         let mut known = self.known();
         let Some((user, secret)) = made else {
+            tracing::warn!("a sign-in as {:?} from {from} did not hold", shorten(name, 60));
             known.attempts.failed(from, now_ms());
             return Err(Refusal::Wrong);
         };
@@ -174,14 +181,21 @@ impl Keeper {
         }
         known.looked = Instant::now();
         let state = State::at(&self.accounts);
-        if state != known.state {
-            known.state = state;
-            match Accounts::read(&self.accounts) {
-                Ok(accounts) => {
-                    known.asks |= !accounts.is_empty();
-                    known.accounts = Arc::new(accounts);
+        if state == known.state {
+            return known;
+        }
+        match Accounts::read(&self.accounts) {
+            Ok(accounts) => {
+                known.asks |= state.is_some();
+                (known.accounts, known.state, known.complaint) = (Arc::new(accounts), state, None);
+            }
+            // Read again at the next look: what was wrong, such as its mode, need not show in its state.
+            Err(error) => {
+                let complaint = Some(format!("users and tokens stay as they were: {error:#}"));
+                if complaint != known.complaint {
+                    tracing::warn!("{}", complaint.as_deref().unwrap_or_default());
+                    known.complaint = complaint;
                 }
-                Err(error) => tracing::warn!("users and tokens stay as they were: {error:#}"),
             }
         }
         known

@@ -48,10 +48,27 @@ struct Seat {
     notice: watch::Receiver<Option<String>>,
     /// Becomes true when the daemon stops.
     stop: watch::Receiver<bool>,
-    /// What it was let in by, and who knows whether that still holds.
-    pass: Option<(Arc<Keeper>, Pass)>,
+    guest: Guest,
     /// Counts the client for as long as it is there.
     permit: OwnedSemaphorePermit,
+}
+
+/// Who was let in, and who knows whether they would be again.
+struct Guest {
+    keeper: Arc<Keeper>,
+    /// Whether people were asked who they are.
+    asked: bool,
+    pass: Option<Pass>,
+}
+
+impl Guest {
+    fn is_welcome(&self) -> bool {
+        match &self.pass {
+            Some(pass) => self.keeper.holds(pass),
+            // Came in as nobody in particular: that ends where nobody was asked and now everyone is.
+            None => self.asked || !self.keeper.asks(),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -85,8 +102,8 @@ pub fn open(upgrade: OnUpgrade, request: &Request, pass: Option<Pass>, shared: &
     };
     let (current, stop, notice) =
         (shared.current.clone(), shared.stop.clone(), shared.status.notice.subscribe());
-    let pass = pass.map(|pass| (Arc::clone(&shared.keeper), pass));
-    let seat = Seat { current, notice, stop, pass, permit };
+    let guest = Guest { keeper: Arc::clone(&shared.keeper), asked: shared.keeper.asks(), pass };
+    let seat = Seat { current, notice, stop, guest, permit };
     tokio::spawn(async move {
         if let Ok(upgraded) = upgrade.await {
             let (stream, config) = (TokioIo::new(upgraded), Some(socket_config()));
@@ -122,8 +139,7 @@ pub fn upgrade_required() -> Response {
 
 /// Talks with a client until it leaves, falls silent, does not read, or the daemon stops.
 async fn talk(socket: Socket, seat: Seat) {
-    let Seat { mut current, mut notice, mut stop, pass, permit } = seat;
-    let welcome = || pass.as_ref().is_none_or(|(keeper, pass)| keeper.holds(pass));
+    let Seat { mut current, mut notice, mut stop, guest, permit } = seat;
     let told = Arc::clone(&current.borrow_and_update());
     let mut client = Client { socket, subscriptions: BTreeSet::new(), told, spared: false };
     let mut ping = interval_at(Instant::now() + PING, PING);
@@ -145,7 +161,7 @@ async fn talk(socket: Socket, seat: Seat) {
                 }
             }
             changed = current.changed() => {
-                if !welcome() {
+                if !guest.is_welcome() {
                     client.close(CloseCode::Policy, "signed out").await
                 } else if changed.is_ok() { client.tell(&mut current).await } else { Err(Gone) }
             }
@@ -154,7 +170,7 @@ async fn talk(socket: Socket, seat: Seat) {
             }
             () = stopped(&mut stop) => client.close(CloseCode::Away, "the server stops").await,
             _ = ping.tick() => {
-                if !welcome() {
+                if !guest.is_welcome() {
                     client.close(CloseCode::Policy, "signed out").await
                 } else if heard.elapsed() < SILENCE { client.send(Message::Ping(Bytes::new())).await } else { Err(Gone) }
             }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chrono::Utc;
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 use futures_util::{Stream, StreamExt};
 use hyper::body::Buf;
 use serde_json::value::RawValue;
@@ -31,7 +31,7 @@ pub const MOST_RECORD_BYTES: usize = 1 << 20;
 /// Most refusals that an answer tells one by one.
 const MOST_TOLD: usize = 100;
 /// How long a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bodies larger than this are taken in turns, a few at a time.
 const LARGE_BYTES: usize = 64 << 10;
 
@@ -46,7 +46,14 @@ pub async fn post<B: Buf>(
 ) -> Response {
     let taken = async {
         let form = Form::of(&request)?;
-        let text = read(&shared, &request, &form, body).await?;
+        let bytes = read(&request, &form, body).await?;
+        // Held until the records are on the disk; a packed body may be large once it is unpacked.
+        let _turn = match form.gzip || bytes.len() > LARGE_BYTES {
+            true => shared.large_bodies.acquire().await.ok(),
+            false => None,
+        };
+        let bytes = if form.gzip { unpacked(&request, &bytes)? } else { bytes };
+        let text = String::from_utf8(bytes).map_err(|_| invalid(&request, "the body is not UTF-8"))?;
         take(&shared, &request, records(&request, &form, &text)?).await
     };
     taken.await.unwrap_or_else(Reply::into_response)
@@ -101,21 +108,14 @@ fn invalid(request: &Request, message: impl Into<String>) -> ApiError {
 }
 
 async fn read<B: Buf>(
-    shared: &Shared,
     request: &Request,
     form: &Form,
     body: impl Stream<Item = Result<B, warp::Error>>,
-) -> Result<String, ApiError> {
-    let _turn = match form.length > LARGE_BYTES {
-        true => shared.large_bodies.acquire().await.ok(),
-        false => None,
-    };
-    let bytes = timeout(BODY_TIMEOUT, collect(request, form, body)).await.map_err(|_| {
+) -> Result<Vec<u8>, ApiError> {
+    timeout(BODY_TIMEOUT, collect(request, form, body)).await.map_err(|_| {
         let message = format!("the body did not arrive within {} seconds", BODY_TIMEOUT.as_secs());
         request.error(StatusCode::REQUEST_TIMEOUT, "request_timeout", message)
-    })??;
-    let bytes = if form.gzip { unpacked(request, &bytes)? } else { bytes };
-    String::from_utf8(bytes).map_err(|_| invalid(request, "the body is not UTF-8"))
+    })?
 }
 
 async fn collect<B: Buf>(
@@ -142,7 +142,7 @@ async fn collect<B: Buf>(
 /// Unpacks as much as is allowed, however much a small body claims to hold.
 fn unpacked(request: &Request, bytes: &[u8]) -> Result<Vec<u8>, ApiError> {
     let mut unpacked = Vec::new();
-    let read = GzDecoder::new(bytes).take(MOST_UNPACKED as u64 + 1).read_to_end(&mut unpacked);
+    let read = MultiGzDecoder::new(bytes).take(MOST_UNPACKED as u64 + 1).read_to_end(&mut unpacked);
     read.map_err(|_| invalid(request, "the body is not whole gzip"))?;
     if unpacked.len() > MOST_UNPACKED { Err(too_large(request)) } else { Ok(unpacked) }
 }

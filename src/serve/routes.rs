@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use hyper::body::Bytes;
+use futures_util::{Stream, TryStreamExt};
+use hyper::body::Buf;
 use hyper::upgrade::OnUpgrade;
 use serde_json::json;
 use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 use warp::{Filter, path};
@@ -15,6 +17,7 @@ use crate::serve::client::Client;
 use crate::serve::files::Files;
 use crate::serve::inbox::Inbox;
 use crate::serve::keeper::{Keeper, Pass};
+use crate::serve::operations::BODY_TIMEOUT;
 use crate::serve::sign_in::{self, Visit};
 use crate::serve::state::Current;
 use crate::serve::status::Status;
@@ -98,8 +101,9 @@ fn below(base_path: &str) -> BoxedFilter<()> {
 
 /// A visit to a page of signing in and out; warp refuses what is too large for its form.
 fn visit(page: &'static str) -> BoxedFilter<(Visit,)> {
-    let body = warp::body::content_length_limit(sign_in::MOST_BYTES).and(warp::body::bytes());
-    let body = body.or(warp::get().or(warp::head()).unify().map(Bytes::new)).unify();
+    let body = warp::body::content_length_limit(sign_in::MOST_BYTES);
+    let body = body.and(warp::body::stream()).then(gathered);
+    let body = body.or(warp::get().or(warp::head()).unify().map(|| Some(Vec::new()))).unify();
     path(page)
         .and(path::end())
         .and(warp::method())
@@ -122,4 +126,13 @@ fn request(shared: &Shared) -> BoxedFilter<(Request,)> {
             Request { method, headers, query, current }
         })
         .boxed()
+}
+
+/// A body whose length is limited; `None` where it does not arrive whole and in time.
+async fn gathered<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>>) -> Option<Vec<u8>> {
+    let append = |mut bytes: Vec<u8>, mut piece: B| async move {
+        bytes.extend_from_slice(&piece.copy_to_bytes(piece.remaining()));
+        Ok(bytes)
+    };
+    timeout(BODY_TIMEOUT, body.try_fold(Vec::new(), append)).await.ok()?.ok()
 }

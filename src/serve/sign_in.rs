@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use hyper::body::Bytes;
 use warp::http::header::{CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER, SET_COOKIE};
 use warp::http::{Method, StatusCode};
 use warp::reply::Response;
@@ -31,7 +30,8 @@ pub struct Visit {
     pub client: Client,
     /// What the client came in by.
     pub pass: Option<Pass>,
-    pub body: Bytes,
+    /// `None` where it did not arrive.
+    pub body: Option<Vec<u8>>,
 }
 
 /// What a form asks for, or what stands instead of it.
@@ -52,7 +52,10 @@ pub async fn sign_in(keeper: Arc<Keeper>, visit: Visit) -> Response {
             None => form(StatusCode::OK, &Asked::default()),
         };
     }
-    let value = |name| std::str::from_utf8(&visit.body).ok().and_then(|body| form_value(body, name));
+    let Some(body) = &visit.body else {
+        return plain(StatusCode::REQUEST_TIMEOUT, TEXT, "the form did not arrive in time\n");
+    };
+    let value = |name| std::str::from_utf8(body).ok().and_then(|body| form_value(body, name));
     let (name, to) = (value("name").unwrap_or_default(), value("to").unwrap_or_default());
     let password = value("password").unwrap_or_default();
     let asked = Asked { to: &to, ..Asked::default() };

@@ -119,6 +119,20 @@ fn what_has_outlived_its_time_goes_and_nothing_else() {
 }
 
 #[test]
+fn an_index_that_leads_out_of_the_archive_removes_nothing_there() {
+    let folder = site();
+    snapshot(&folder, MOMENT);
+    snapshot(&folder, "2026-01-25T14:00:00Z");
+    folder.write("victim.txt", "mine");
+    let mut index = folder.json("output/archive/index.json");
+    index["assets"]["../../victim.txt"] = serde_json::json!({"size": 4, "sha256": sha256(b"mine")});
+    folder.write("output/archive/index.json", index.to_string());
+    folder.write("dash.toml", "[archive]\nkeep = {}\n");
+    dash(&folder).args(["prune", "--now", "2026-01-25T14:00:00Z"]).assert().success().stderr(contains(ID));
+    assert_eq!(folder.read("victim.txt"), "mine");
+}
+
+#[test]
 fn what_only_pruned_snapshots_shared_goes_with_them() {
     let folder = site();
     snapshot(&folder, MOMENT);

@@ -113,6 +113,11 @@ fn attacks() -> Vec<Attack> {
             &[403],
         ),
         attack(
+            "a socket of another site, by another name of the path",
+            get("/ws/", "upgrade: websocket\r\nconnection: upgrade\r\norigin: https://evil.example\r\n"),
+            &[403],
+        ),
+        attack(
             "a socket without a key",
             upgrade("connection: upgrade\r\nsec-websocket-version: 13\r\n"),
             &[400, 426],
