@@ -121,11 +121,12 @@ fn statuses(facts: &Facts, wrapper: &WrapperFacts, cells: &[(i64, Bucket)]) -> V
     cells.iter().map(|(at, bucket)| (*at, (status(bucket), bucket.total()))).collect()
 }
 
-/// The names with the most first, [`OTHER`] for what is beyond [`NAMES`].
-fn ranked(totals: BTreeMap<&str, u64>) -> Vec<String> {
+/// The names with the most first; then [`OTHER`] for what is beyond [`NAMES`], or was not told apart before.
+fn ranked(mut totals: BTreeMap<&str, u64>) -> Vec<String> {
+    let other = totals.remove(OTHER).is_some();
     let mut totals: Vec<_> = totals.into_iter().collect();
     totals.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
-    let more = totals.len() > NAMES;
+    let more = other || totals.len() > NAMES;
     let names = totals.into_iter().take(NAMES).map(|(name, _)| name.to_owned());
     names.chain(more.then(|| OTHER.to_owned())).collect()
 }
@@ -210,6 +211,21 @@ mod tests {
         assert_eq!(ranked, ["m11", "m10", "m09", "m08", "m07", "m06", "m05", OTHER]);
         assert_eq!((place(&ranked, "m10"), place(&ranked, "m01")), (1, 7));
         assert!(super::ranked(BTreeMap::new()).is_empty());
+    }
+
+    #[test]
+    fn what_was_not_told_apart_before_is_one_with_the_rest() {
+        let names: Vec<String> = (0..12).map(|at| format!("m{at:02}")).collect();
+        for count in [0, 3, NAMES, 12] {
+            for others in [1, 1000] {
+                let totals = names[..count].iter().map(|name| (name.as_str(), 5)).chain([(OTHER, others)]);
+                let ranked = ranked(totals.collect());
+                let mut expected = names[..count.min(NAMES)].to_vec();
+                expected.push(OTHER.to_owned());
+                assert_eq!(ranked, expected);
+                assert_eq!(place(&ranked, OTHER), ranked.len() - 1);
+            }
+        }
     }
 
     #[test]
