@@ -1,7 +1,8 @@
 //! What charts draw of a wrapper besides its figures: latency, status, models and errors, in cells of time.
 //!
 //! Cells lie on the clock. Latency and status come from the same buckets as the figures of the range; models
-//! and errors are counted by the hour, and over more than two days by the day.
+//! and errors are counted by the hour, and over more than two days by the day; nothing shorter is known of them,
+//! so that their charts begin with the whole hour or day in which the range does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,7 +44,7 @@ pub struct RangeCells {
     pub latency: Cells<Sketch>,
     /// The health of the operations of a cell taken together, and how many they were.
     pub health: Cells<(Status, u64)>,
-    /// One entry a name of [`WrapperCells::models`].
+    /// One entry a name of [`WrapperCells::models`]; the first cell is whole, as it is of errors.
     pub models: Cells<Vec<Use>>,
     /// One entry a name of [`WrapperCells::errors`].
     pub errors: Cells<Vec<u64>>,
@@ -68,6 +69,7 @@ pub fn ranges(facts: &Facts, wrapper: &WrapperFacts) -> (Vec<Range>, WrapperCell
         let step_minutes = drawn_minutes(hours);
         let buckets = window.cells(&wrapper.history, step_minutes);
         let coarse = coarse(hours);
+        let whole = window.widened(coarse.names);
         let by_status = grouped(&buckets, coarse.status);
         let of_latency = grouped(&buckets, coarse.latency);
         let of_latency = of_latency.into_iter().map(|(at, bucket)| (at, bucket.latency)).collect();
@@ -78,8 +80,8 @@ pub fn ranges(facts: &Facts, wrapper: &WrapperFacts) -> (Vec<Range>, WrapperCell
                 step_minutes: coarse.status,
                 points: statuses(facts, wrapper, &by_status),
             },
-            models: model_cells(wrapper, window, coarse.names, &models),
-            errors: error_cells(wrapper, window, coarse.names, &errors),
+            models: model_cells(wrapper, whole, coarse.names, &models),
+            errors: error_cells(wrapper, whole, coarse.names, &errors),
         });
         let credit = facts.settings.health.fallback_credit;
         let points = buckets.iter().map(|(at, bucket)| (*at, Figures::of(bucket, credit))).collect();
@@ -121,11 +123,12 @@ fn statuses(facts: &Facts, wrapper: &WrapperFacts, cells: &[(i64, Bucket)]) -> V
     cells.iter().map(|(at, bucket)| (*at, (status(bucket), bucket.total()))).collect()
 }
 
-/// The names with the most first, [`OTHER`] for what is beyond [`NAMES`].
-fn ranked(totals: BTreeMap<&str, u64>) -> Vec<String> {
+/// The names with the most first; then [`OTHER`] for what is beyond [`NAMES`], or was not told apart before.
+fn ranked(mut totals: BTreeMap<&str, u64>) -> Vec<String> {
+    let other = totals.remove(OTHER).is_some();
     let mut totals: Vec<_> = totals.into_iter().collect();
     totals.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
-    let more = totals.len() > NAMES;
+    let more = other || totals.len() > NAMES;
     let names = totals.into_iter().take(NAMES).map(|(name, _)| name.to_owned());
     names.chain(more.then(|| OTHER.to_owned())).collect()
 }
@@ -201,6 +204,10 @@ fn error_cells(wrapper: &WrapperFacts, window: Window, step: i64, names: &[Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::facts::Settings;
+    use crate::model::history::History;
+    use crate::model::notes::Notes;
+    use crate::model::rollup::SeriesName;
 
     #[test]
     fn the_most_frequent_names_come_first_and_the_rest_are_one() {
@@ -210,6 +217,55 @@ mod tests {
         assert_eq!(ranked, ["m11", "m10", "m09", "m08", "m07", "m06", "m05", OTHER]);
         assert_eq!((place(&ranked, "m10"), place(&ranked, "m01")), (1, 7));
         assert!(super::ranked(BTreeMap::new()).is_empty());
+    }
+
+    #[test]
+    fn what_was_not_told_apart_before_is_one_with_the_rest() {
+        let names: Vec<String> = (0..12).map(|at| format!("m{at:02}")).collect();
+        for count in [0, 3, NAMES, 12] {
+            for others in [1, 1000] {
+                let totals = names[..count].iter().map(|name| (name.as_str(), 5)).chain([(OTHER, others)]);
+                let ranked = ranked(totals.collect());
+                let mut expected = names[..count.min(NAMES)].to_vec();
+                expected.push(OTHER.to_owned());
+                assert_eq!(ranked, expected);
+                assert_eq!(place(&ranked, OTHER), ranked.len() - 1);
+            }
+        }
+    }
+
+    #[test]
+    fn models_and_errors_are_shown_where_their_operations_were() {
+        let moment_ms = (40 * 1440 + 10 * 60 + 20) * MINUTE_MS;
+        let last_hour = moment_ms / (60 * MINUTE_MS);
+        let one = |at: i64| (at, Bucket { error: 1, total_tokens: 5, ..Bucket::default() });
+        let cells = |last: i64, count: i64| (last - count + 1..=last).map(one).collect::<Vec<_>>();
+        let mut history = History { hours: cells(last_hour, 960), ..History::default() };
+        history.series.insert(SeriesName::default(), cells(last_hour, 960));
+        history.series_days.insert(SeriesName::default(), cells(40, 40));
+        let errors = history.hours.iter().map(|(hour, _)| (("429".to_owned(), *hour), 1)).collect();
+        history.notes.push((0, Notes { errors, ..Notes::default() }));
+        let facts = Facts {
+            moment_ms,
+            settings: Settings { health: Default::default(), quiet_after_minutes: 60 },
+            wrappers: vec![WrapperFacts { id: Default::default(), history: history.into(), detailed: true }],
+            in_flight: Vec::new(),
+            sources: Vec::new(),
+            files: Vec::new(),
+            reached: Default::default(),
+        };
+        let (ranges, cells) = ranges(&facts, &facts.wrappers[0]);
+        for (range, RangeCells { models, errors, .. }) in ranges.iter().zip(&cells.ranges) {
+            let starts: Vec<i64> = errors.points.iter().map(|(at, _)| *at).collect();
+            assert_eq!(starts, models.points.iter().map(|(at, _)| *at).collect::<Vec<_>>());
+            assert_eq!((models.window, models.step_minutes), (errors.window, errors.step_minutes));
+            assert_eq!(starts[0], errors.window.from * MINUTE_MS, "{}", range.label);
+            let early = range.window.from - errors.window.from;
+            assert!((0..errors.step_minutes).contains(&early), "{}", range.label);
+            assert_eq!(errors.window.to, range.window.to);
+            let hours: u64 = errors.points.iter().map(|(_, counts)| counts[0]).sum();
+            assert_eq!(hours as i64, last_hour + 1 - errors.window.from / 60, "{}", range.label);
+        }
     }
 
     #[test]

@@ -38,6 +38,11 @@ impl Window {
         Window { from: (to - i64::from(hours)) * 60, to: to * 60 }
     }
 
+    /// The window from the beginning of the cell of `step` minutes that it begins in.
+    pub fn widened(self, step: i64) -> Window {
+        Window { from: self.from.div_euclid(step) * step, ..self }
+    }
+
     pub fn minutes(&self) -> i64 {
         self.to - self.from
     }

@@ -1,5 +1,6 @@
 //! What wrappers report to the daemon: a folder of the site that is a source without being named as one.
 
+use std::iter;
 use std::path::Path;
 
 use crate::sources::json;
@@ -10,10 +11,17 @@ use crate::sources::settings::{Format, SourceSettings};
 /// The folder, in the site's.
 pub const FOLDER: &str = "inbox";
 
-/// The source that the folder is; `None` where there is no folder, or the settings name it themselves.
+/// The source that the folder is; `None` where there is no folder, or the settings name it themselves. It is
+/// called after its folder, with a number where another source is called so.
 pub fn source(root: &Path, named: &[SourceSettings]) -> Option<SourceSettings> {
-    let known = |source: &SourceSettings| source.title() == FOLDER || source.path.trim_matches('/') == FOLDER;
-    (root.join(FOLDER).is_dir() && !named.iter().any(known)).then(|| SourceSettings {
+    let folder = root.join(FOLDER);
+    if !folder.is_dir() || named.iter().any(|source| root.join(&source.path) == folder) {
+        return None;
+    }
+    let mut names = iter::once(FOLDER.to_owned()).chain((2..).map(|number| format!("{FOLDER} {number}")));
+    let free = |name: &String| named.iter().all(|source| source.title() != name);
+    Some(SourceSettings {
+        name: names.find(free),
         path: FOLDER.to_owned(),
         format: Format::Jsonl,
         optional: true,
@@ -68,5 +76,26 @@ mod tests {
         std::fs::create_dir(root.path().join(FOLDER)).expect("free");
         let found = source(root.path(), &[]).expect("it is there");
         assert_eq!(source(root.path(), &[found]), None, "it is not named twice");
+    }
+
+    #[test]
+    fn only_a_source_of_its_path_stands_for_the_folder() {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        std::fs::create_dir(root.path().join(FOLDER)).expect("free");
+        let named = |name: Option<&str>, path: &str| SourceSettings {
+            name: name.map(str::to_owned),
+            path: path.to_owned(),
+            ..SourceSettings::default()
+        };
+        let absolute = root.path().join(FOLDER).display().to_string();
+        for path in ["inbox", "inbox/", "./inbox", absolute.as_str()] {
+            assert_eq!(source(root.path(), &[named(Some("reports"), path)]), None, "{path}");
+        }
+        let others = [named(Some("inbox"), "logs"), named(None, "inbox 2")];
+        for (others, title) in [(&others[..0], "inbox"), (&others[..1], "inbox 2"), (&others[..], "inbox 3")]
+        {
+            let found = source(root.path(), others).expect("its path is not named");
+            assert_eq!((found.title(), found.path.as_str()), (title, FOLDER));
+        }
     }
 }
