@@ -9,10 +9,9 @@ use crate::archive::keep::milliseconds;
 use crate::archive::settings::{Keep, Span};
 use crate::model::time::{day_of, hour_of};
 
-/// The ids of the entries that no rule keeps. `now_ms` is what age is counted from.
+/// The ids of the entries that no rule keeps. `now_ms` is what age is counted from: see [`reference()`].
 ///
-/// Age counts from the newest data, and not from a clock that may be years ahead: see [`reference()`]. The newest
-/// entry always stays, and so does any that is dated later than `now_ms`.
+/// The newest entry always stays. One that is dated later than `now_ms` is young to every rule.
 pub fn outdated(rows: &[Row], keep: &Keep, now_ms: i64) -> Vec<String> {
     let moments: Vec<_> =
         rows.iter().filter_map(|row| Some((milliseconds(&row.generated_at).ok()?, row))).collect();
@@ -36,10 +35,15 @@ pub fn outdated(rows: &[Row], keep: &Keep, now_ms: i64) -> Vec<String> {
     outdated.map(|(_, row)| row.id.clone()).collect()
 }
 
-/// What age is counted from: the moment, or the newest data where that is older.
-pub fn reference(moment_ms: i64, last_data: Option<&str>) -> i64 {
-    let newest = last_data.and_then(|time| milliseconds(time).ok());
-    newest.map_or(moment_ms, |newest| newest.min(moment_ms))
+/// What age is counted from: the newest data, or the last run but one where that is later; never later than the
+/// moment. A single run with a clock that is years ahead ages nothing, and logs that ended do not keep entries
+/// for ever.
+pub fn reference(rows: &[Row], moment_ms: i64) -> i64 {
+    let data = rows.last().and_then(|row| milliseconds(row.last_data.as_deref()?).ok());
+    let mut runs: Vec<i64> = rows.iter().filter_map(|row| milliseconds(&row.started_at).ok()).collect();
+    runs.sort_unstable();
+    let run = runs.iter().nth_back(1).copied();
+    data.max(run).map_or(moment_ms, |known| known.min(moment_ms))
 }
 
 fn month_of(ms: i64) -> i64 {
@@ -61,6 +65,16 @@ mod tests {
         let row =
             |(at, ms): (usize, i64)| Row { id: format!("{at:05}"), ..row(&rfc3339(ms), Status::Healthy) };
         moments.into_iter().enumerate().map(row).collect()
+    }
+
+    /// Runs so long after the last data, each kept.
+    fn runs(after_ms: impl IntoIterator<Item = i64>, data_ms: i64) -> Vec<Row> {
+        let mut rows = rows(after_ms.into_iter().map(|ms| data_ms + ms));
+        for row in &mut rows {
+            row.started_at.clone_from(&row.generated_at);
+            row.last_data = Some(rfc3339(data_ms));
+        }
+        rows
     }
 
     fn keep() -> Keep {
@@ -87,10 +101,20 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_far_ahead_removes_nothing() {
-        let data = rfc3339(NOW);
-        assert_eq!(reference(NOW + 3650 * DAY_MS, Some(&data)), NOW);
-        assert_eq!(reference(NOW - DAY_MS, Some(&data)), NOW - DAY_MS);
+    fn a_clock_far_ahead_ages_nothing() {
+        let mut rows = runs([-HOUR_MS, 0], NOW);
+        assert_eq!(reference(&rows, NOW + 3650 * DAY_MS), NOW);
+        assert_eq!(reference(&rows, NOW - DAY_MS), NOW - DAY_MS);
+        rows.extend(runs([3650 * DAY_MS], NOW));
+        assert_eq!(reference(&rows, NOW + 3650 * DAY_MS), NOW);
+    }
+
+    #[test]
+    fn entries_age_after_the_last_data() {
+        let rows = runs((0..90).map(|day| day * DAY_MS), NOW);
+        let now_ms = reference(&rows, NOW + 89 * DAY_MS);
+        assert_eq!(now_ms, NOW + 88 * DAY_MS);
+        assert!(!outdated(&rows, &keep(), now_ms).is_empty());
     }
 
     proptest! {

@@ -51,9 +51,8 @@ pub fn run(arguments: &Prune, common: &Common, talk: &Talk) -> Result<()> {
 
 /// The snapshots that `[archive]` no longer keeps.
 pub fn outdated(site: &Site, index: &Index, moment_ms: i64) -> Vec<String> {
-    let newest = index.snapshots.last().and_then(|row| row.last_data.as_deref());
-    let reference = retention::reference(moment_ms, newest);
-    retention::outdated(&index.snapshots, &site.config.archive.keep, reference)
+    let now_ms = retention::reference(&index.snapshots, moment_ms);
+    retention::outdated(&index.snapshots, &site.config.archive.keep, now_ms)
 }
 
 /// Removes them, and from the archive's page as well.

@@ -9,7 +9,7 @@ use crate::model::time::{day_of, hour_of, minute_of};
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreSettings {
-    /// Hours are kept for so many days; days are kept for ever.
+    /// Hours are kept for so many days, at least [`LEAST_HOURS_DAYS`]; days are kept for ever.
     pub hours_days: u32,
     /// Error samples and slowest operations are kept for so many days.
     pub notes_days: u32,
@@ -33,6 +33,10 @@ impl Default for StoreSettings {
     }
 }
 
+/// Two months in a row, of 31 days each: the service level of a month is written until the one after it ends, and
+/// all hours of both are there until then.
+pub const LEAST_HOURS_DAYS: u32 = 62;
+
 /// Minutes are kept for 48 hours, and one more so that a window of 48 hours has all of its first hour.
 const MINUTES_KEPT: i64 = 49 * 60;
 
@@ -53,7 +57,7 @@ impl StoreSettings {
     /// What is out of bounds, as a sentence that names the key.
     pub fn validate(&self) -> Result<(), String> {
         let bounds = [
-            ("hours_days", u64::from(self.hours_days), 30, 36_500),
+            ("hours_days", u64::from(self.hours_days), u64::from(LEAST_HOURS_DAYS), 36_500),
             ("notes_days", u64::from(self.notes_days), 2, 36_500),
             ("max_wrappers", self.max_wrappers as u64, 1, 100_000),
             ("max_series", self.max_series as u64, 1, 10_000),

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
+use proptest::prelude::*;
 use serde_json::json;
+
+use dash::analysis::service::Month;
+use dash::store::settings::{LEAST_HOURS_DAYS, StoreSettings};
 
 use crate::archive::{MOMENT, snapshot};
 use crate::tools::{Folder, dash};
@@ -72,4 +76,25 @@ fn a_month_tells_what_held_and_what_did_not() {
 
     folder.write("dash.toml", "[service]\nobjective = 99.5\n");
     dash(&folder).arg("snapshot").assert().code(1).stderr(contains("`[service]`").and(contains("objective")));
+}
+
+proptest! {
+    #[test]
+    fn a_month_is_never_written_from_hours_of_which_some_are_gone(moment_ms in 0i64..4_102_444_800_000) {
+        let store = StoreSettings { hours_days: LEAST_HOURS_DAYS, ..StoreSettings::default() };
+        prop_assert_eq!(store.validate(), Ok(()));
+        let earliest = Month::of(moment_ms).before().first_hour();
+        prop_assert!(store.retention(moment_ms).first_hour <= earliest);
+    }
+}
+
+#[test]
+fn hours_are_kept_for_two_months_at_least() {
+    let store = StoreSettings { hours_days: LEAST_HOURS_DAYS - 1, ..StoreSettings::default() };
+    assert!(store.validate().is_err_and(|problem| problem.contains("`hours_days = 61`")));
+    // The last hour of two months of 31 days.
+    let last_ms = 1_788_220_799_999;
+    let earliest = Month::of(last_ms).before().first_hour();
+    assert_eq!(Month::of(last_ms).key(), "2026-08");
+    assert!(store.retention(last_ms).first_hour > earliest, "a day less is not enough");
 }
