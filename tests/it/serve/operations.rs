@@ -43,12 +43,13 @@ async fn every_form_of_report_is_on_the_disk_before_it_is_accepted() {
     let (one, two) = (operation("a\nb"), operation("ü"));
     let pretty = serde_json::to_string_pretty(&json!([one, two])).expect("JSON");
     let lines = format!("{one}\r\n\r\n{two}\n");
-    let bodies: [(Headers, Vec<u8>, u64); 6] = [
+    let bodies: [(Headers, Vec<u8>, u64); 7] = [
         (&[JSON], one.to_string().into_bytes(), 1),
         (&[JSON], pretty.clone().into_bytes(), 2),
         (&[("content-type", "Application/JSON; charset=utf-8"), GZIP], gzip(pretty.as_bytes()), 2),
         (&[LINES], lines.clone().into_bytes(), 2),
         (&[LINES, GZIP], gzip(lines.as_bytes()), 2),
+        (&[LINES, GZIP], [gzip(lines.as_bytes()), gzip(b"\n"), gzip(lines.as_bytes())].concat(), 4),
         (&[("content-type", "application/jsonl")], format!("\u{feff}{one}").into_bytes(), 1),
     ];
     let mut expected = 0;
