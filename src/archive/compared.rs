@@ -22,14 +22,14 @@ const BACK: [(&str, i64, i64); 2] =
 /// A comparison, and what it is with.
 #[derive(Clone, Debug, Serialize)]
 pub struct Comparison {
-    pub label: &'static str,
+    pub label: String,
     before_ms: i64,
     after_ms: i64,
     diff: Diff,
 }
 
 impl Comparison {
-    pub fn new(label: &'static str, diff: Diff) -> Result<Comparison> {
+    pub fn new(label: String, diff: Diff) -> Result<Comparison> {
         let (before_ms, after_ms) =
             (milliseconds(&diff.before.generated_at)?, milliseconds(&diff.after.generated_at)?);
         Ok(Comparison { label, before_ms, after_ms, diff })
@@ -46,12 +46,16 @@ pub fn with_earlier(archive: &Path, rows: &[Row], after: (&str, &Summary)) -> Re
         .filter(|row| row.0 < moment_ms)
         .collect();
     let last = earlier.iter().max_by_key(|row| row.0);
-    let mut chosen: Vec<(&str, &Row)> =
-        last.map(|(_, row)| ("The snapshot before", *row)).into_iter().collect();
+    let mut chosen: Vec<(String, &Row)> =
+        last.map(|(_, row)| ("The snapshot before".to_owned(), *row)).into_iter().collect();
     for (label, back_ms, off_ms) in BACK {
         let off = |row: &&(i64, &Row)| (moment_ms - back_ms - row.0).abs();
         let nearest = earlier.iter().min_by_key(off).filter(|row| off(row) <= off_ms);
-        chosen.extend(nearest.map(|(_, row)| (label, *row)));
+        let Some((_, row)) = nearest else { continue };
+        match chosen.iter_mut().find(|(_, other)| other.id == row.id) {
+            Some((labels, _)) => labels.push_str(&format!(" · {label}")),
+            None => chosen.push((label.to_owned(), *row)),
+        }
     }
     let mut comparisons = Vec::new();
     for (label, row) in chosen {
@@ -72,7 +76,7 @@ pub fn page(theme: &Theme, settings: &SiteSettings, comparisons: &[Comparison]) 
 /// The page of one comparison as a file that needs no other.
 pub fn whole_page(settings: &SiteSettings, diff: Diff) -> Result<String> {
     let theme = Theme::embedded().context("loading the theme")?;
-    let html = page(&theme, settings, &[Comparison::new("Before and after", diff)?])?;
+    let html = page(&theme, settings, &[Comparison::new("Before and after".to_owned(), diff)?])?;
     let files: BTreeMap<&str, &[u8]> = theme.assets().collect();
     Ok(whole(&html, &files, None))
 }

@@ -6,9 +6,16 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::archive::disk;
-use crate::archive::index::Index;
+use crate::archive::index::{Index, Row};
 use crate::archive::keep::GONE;
+use crate::archive::{disk, entry};
+
+/// The entries up to the newest whose manifest is whole: what rules may choose from. The index alone does not tell
+/// whether the one that is to stay for all others can be read; damaged ones after it may be restored, and stay.
+pub fn candidates<'a>(archive: &Path, rows: &'a [Row]) -> &'a [Row] {
+    let whole = rows.iter().rposition(|row| entry::read(archive, &row.id).is_ok());
+    &rows[..whole.map_or(0, |at| at + 1)]
+}
 
 /// Removes the entries of these ids. Each loses its name before the first of its files goes, so that no half
 /// entry is ever seen; what a killed run leaves of it goes with the next.

@@ -51,8 +51,8 @@ pub fn run(arguments: &Prune, common: &Common, talk: &Talk) -> Result<()> {
 
 /// The snapshots that `[archive]` no longer keeps.
 pub fn outdated(site: &Site, index: &Index, moment_ms: i64) -> Vec<String> {
-    let now_ms = retention::reference(&index.snapshots, moment_ms);
-    retention::outdated(&index.snapshots, &site.config.archive.keep, now_ms)
+    let rows = prune::candidates(&archive::of(&site.output), &index.snapshots);
+    retention::outdated(rows, &site.config.archive.keep, retention::reference(rows, moment_ms))
 }
 
 /// Removes them, and from the archive's page as well.

@@ -68,9 +68,10 @@ fn a_snapshot_has_a_page_of_its_changes() {
     let folder = changing();
     assert!(!folder.path("output/archive/20260118T130000Z/changes.html").exists());
     let page = folder.read("output/archive/20260125T130000Z/changes.html");
-    for text in ["The snapshot before", "A day before", "A week before", "turns", "429"] {
+    for text in ["The snapshot before · A day before: ", "A week before: ", "turns", "429"] {
         assert!(page.contains(text), "{text}");
     }
+    assert_eq!(page.matches("class=\"comparison\"").count(), 2, "none is told twice");
     assert!(page.contains("&lt;b&gt;new") && !page.contains("<b>new"));
     let list = folder.read("output/archive/index.html");
     assert!(

@@ -153,6 +153,22 @@ fn what_only_pruned_snapshots_shared_goes_with_them() {
 }
 
 #[test]
+fn the_newest_whole_snapshot_stays_whatever_the_index_says() {
+    let folder = site();
+    snapshot(&folder, MOMENT);
+    for hour in [14, 15] {
+        folder.write("dash.toml", "[archive]\nkeep = { all = 'forever' }\n");
+        snapshot(&folder, &format!("2026-01-25T{hour}:00:00Z"));
+    }
+    let newest = "output/archive/20260125T150000Z";
+    folder.write(&format!("{newest}/manifest.json"), "{");
+    folder.write("dash.toml", "[archive]\nkeep = {}\n");
+    dash(&folder).args(["prune", "--now", "2026-01-25T15:00:00Z"]).assert().success().stderr(contains(ID));
+    assert!(folder.path("output/archive/20260125T140000Z").exists(), "it is the newest that is whole");
+    assert!(folder.path(newest).exists(), "it may be restored");
+}
+
+#[test]
 fn a_site_without_snapshots_has_an_archive_page_that_says_so() {
     let folder = site();
     dash(&folder).args(["build", "--now", MOMENT]).assert().success();

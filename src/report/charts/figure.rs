@@ -189,7 +189,7 @@ fn stepped(mut fields: Value, values: &[Option<f64>], span: &Span, paint: Value)
     Trace { fields, y: Some(Numbers(values[first..end].to_vec())) }
 }
 
-/// What all of some values say alike, and the rest of each; objects are looked into, and lists of one length.
+/// What all of some values say alike, and the rest of each; objects are looked into, lists are not.
 pub fn shared(mut values: Vec<Value>) -> (Value, Vec<Value>) {
     let Some(first) = values.first().cloned() else { return (Value::Null, values) };
     match first {
