@@ -31,7 +31,7 @@ async function check(t, name) {
   const page = await open(browser, url + name, { ...phone, reducedMotion: "reduce" });
   t.after(() => page.context().close());
   await page.evaluate(() => document.querySelectorAll("details").forEach((details) => (details.open = true)));
-  const charts = await page.locator(".chart-frame:not([hidden]) .chart").all();
+  const charts = await page.locator(".chart-frame:not([hidden]) .figure-place").all();
   for (const chart of charts) await drawn(page, await chart.getAttribute("id"));
   // By the debugger's way: the page's policy lets no script in.
   await page.evaluate(axe);

@@ -193,7 +193,7 @@ dash.charts = (() => {
     const fresh = !element._fullLayout;
     Plotly.react(element, figure.data, figure.layout, config(figure.layout.xaxis.type === "date"));
     if (!fresh) return;
-    element.setAttribute("role", "img");
+    element.setAttribute("role", "group");
     element.setAttribute("aria-label", element.dataset.label);
     element.on("plotly_relayout", zoomed);
     element.on("plotly_doubleclick", leaveZoom);
