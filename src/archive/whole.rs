@@ -26,7 +26,8 @@ pub fn whole(html: &str, files: &BTreeMap<&str, &[u8]>, home: Option<&str>) -> S
         match (line.trim_start(), linked) {
             (tag, Some(path)) if tag.starts_with("<link rel=\"stylesheet\"") => {
                 let style = text(path).unwrap_or_default().replace("</style", "<\\/style");
-                out += &format!("<style>{style}</style>\n");
+                let media = attribute(line, "media").map(|media| format!(" media=\"{media}\""));
+                out += &format!("<style{}>{style}</style>\n", media.unwrap_or_default());
             }
             (tag, Some(path)) if tag.starts_with("<script") => {
                 if drawn && path.contains(DRAWING) {
@@ -104,6 +105,12 @@ mod tests {
         assert!(!page.contains("./") && page.contains("<style>a{}</style>\n<script>t()</script>"), "{page}");
         assert!(page.contains("<a>x</a> <a href=\"#y\">y</a>"), "{page}");
         assert!(page.contains("plot()") && page.contains("b('<\\/script>')</script>\n</body>"), "{page}");
+    }
+
+    #[test]
+    fn a_style_for_paper_stays_one() {
+        let page = written(&PAGE.replace("\"stylesheet\"", "\"stylesheet\" media=\"print\""), None);
+        assert!(page.contains("<style media=\"print\">a{}</style>"), "{page}");
     }
 
     #[test]
