@@ -10,7 +10,6 @@ use memchr::memchr;
 use crate::model::quality::{Fingerprint, ProblemKind};
 use crate::sources::content::Tail;
 use crate::sources::discover::{Found, Stat};
-use crate::sources::elements::Skip;
 use crate::sources::json;
 use crate::sources::layout::{Layout, Node};
 use crate::sources::ledger::{Ledger, Origin, settled};
@@ -56,7 +55,7 @@ pub struct Block {
 #[derive(Debug)]
 pub enum What {
     Records(Kind),
-    /// A record longer than the limit went by.
+    /// A line longer than the limit went by.
     TooLong,
 }
 
@@ -164,7 +163,7 @@ struct Current {
     carry: Vec<u8>,
     /// There may be bytes that were not looked at yet.
     more: bool,
-    /// What went by of a record that is longer than the limit.
+    /// What went by of a line that is longer than the limit.
     skipped: Option<Skipped>,
     faults: Vec<Fault>,
 }
@@ -173,8 +172,6 @@ struct Current {
 struct Skipped {
     bytes: u64,
     tail: Tail,
-    /// How far into an element it is.
-    element: Skip,
 }
 
 impl Current {
@@ -227,8 +224,7 @@ impl Current {
                 return Some((self.accept(&bytes[..before]), What::Records(self.opened.kind.clone())));
             }
             if self.more && len > bounds.max_line_bytes {
-                let (tail, element) = (self.opened.tail.clone(), Skip::default());
-                self.skipped = Some(Skipped { bytes: 0, tail, element });
+                self.skipped = Some(Skipped { bytes: 0, tail: self.opened.tail.clone() });
                 self.skip(bytes);
             } else {
                 self.carry.extend_from_slice(bytes);
@@ -265,13 +261,10 @@ impl Current {
         carried + got
     }
 
-    /// Passes over bytes of a record that is too long; true when its end is among them.
+    /// Passes over bytes of a line that is too long; true when its end is among them.
     fn skip(&mut self, bytes: &[u8]) -> bool {
         let Some(skipped) = &mut self.skipped else { return false };
-        let end = match self.opened.kind {
-            Kind::Elements => skipped.element.end(bytes),
-            Kind::Lines | Kind::Rows(_) => memchr(b'\n', bytes).map(|at| at + 1),
-        };
+        let end = memchr(b'\n', bytes).map(|at| at + 1);
         let passed = &bytes[..end.unwrap_or(bytes.len())];
         skipped.tail.push(passed);
         skipped.bytes += passed.len() as u64;
@@ -285,7 +278,7 @@ impl Current {
     }
 
     fn accept_skipped(&mut self) {
-        if let Some(Skipped { bytes, tail, .. }) = self.skipped.take() {
+        if let Some(Skipped { bytes, tail }) = self.skipped.take() {
             self.opened.offset += bytes;
             self.opened.tail = tail;
         }

@@ -50,23 +50,6 @@ fn an_array_that_is_not_whole_gives_what_is_there() {
     assert_eq!(site.entry("logs/a.json").problems, []);
 }
 
-#[test]
-fn a_long_element_costs_only_itself() {
-    let mut site = folder();
-    for (megabytes, first) in [(2, 0), (9, 100)] {
-        let name = format!("logs/{megabytes}.json");
-        let long = format!("{{\"a\":{{\"b\":\"{}\"}}}}\n", "}{\\\"".repeat(megabytes << 18));
-        let text = [lines(first..first + 10), long, lines(first + 10..first + 30)].concat();
-        let text = format!("[{}]", text.trim_end().replace('\n', ","));
-        assert_eq!(text.lines().count(), 1);
-        site.write(&name, text);
-        let read = site.build();
-        assert_eq!((read.records, read.skipped), (30, 1), "{name}");
-        site.problem(&name, ProblemKind::TooLong);
-        assert_eq!(site.build().bytes, 0, "{name}");
-    }
-}
-
 #[cfg(unix)]
 #[test]
 fn links_that_lead_nowhere_are_problems() {
