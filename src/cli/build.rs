@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::archive::list;
 use crate::cli::Common;
 use crate::cli::site::Site;
-use crate::cli::talk::{Talk, thousands};
+use crate::cli::talk::{Talk, counted};
 use crate::pipeline::{self, Built};
 use crate::store::Store;
 
@@ -40,16 +40,16 @@ pub fn run(common: &Common, talk: &Talk) -> Result<()> {
 pub fn summary(built: &Built, seconds: f64) -> Vec<String> {
     let published = &built.published;
     let mut lines = vec![format!(
-        "read {} new records ({}) and wrote {} of {} files for {} wrappers in {seconds:.2} s",
-        thousands(built.records),
+        "read {} ({}) and wrote {} of {} for {} in {seconds:.2} s",
+        counted(built.records as usize, "new record"),
         bytes(built.bytes),
         published.written,
-        published.manifest.files.len(),
-        built.wrappers,
+        counted(published.manifest.files.len(), "file"),
+        counted(built.wrappers, "wrapper"),
     )];
     if built.skipped > 0 {
-        let skipped = thousands(built.skipped);
-        lines.push(format!("skipped {skipped} records; `data-quality.html` says which and why"));
+        let skipped = counted(built.skipped as usize, "record");
+        lines.push(format!("skipped {skipped}; `data-quality.html` says which and why"));
     }
     lines.extend(built.troubles.iter().map(|trouble| format!("warning: {trouble}")));
     lines

@@ -17,10 +17,11 @@ use crate::cli::Common;
 use crate::cli::build::bytes;
 use crate::cli::prune::{outdated, remove};
 use crate::cli::site::Site;
-use crate::cli::talk::Talk;
+use crate::cli::talk::{Talk, counted};
 use crate::model::quality::FileState;
 use crate::pipeline::{self, Built};
-use crate::store::{PATIENCE, Store};
+use crate::store::Store;
+use crate::store::lock::PATIENCE;
 
 #[derive(Debug, Args)]
 pub struct Snapshot {
@@ -79,7 +80,8 @@ pub fn run(arguments: &Snapshot, common: &Common, talk: &Talk) -> Result<()> {
         talk.say(&format!("this snapshot is kept already, as `{}`", kept.row.id));
     }
     if !outdated.is_empty() {
-        talk.say(&format!("removed {} snapshots that have outlived `keep` of `[archive]`", outdated.len()));
+        let gone = counted(outdated.len(), "snapshot");
+        talk.say(&format!("removed {gone} that outlived `keep` of `[archive]`"));
     }
     talk.say(&format!("open `{}`", at.join("index.html").display()));
     Ok(())

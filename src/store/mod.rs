@@ -5,15 +5,14 @@
 //! one row for all buckets of a wrapper in an hour, a day or a month (see [`chunks`]): a build reads and
 //! writes few rows, and an append touches five.
 
+pub mod lock;
 pub mod chunks;
 pub mod schema;
 pub mod settings;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::{self, TryLockError};
 use std::path::{Path, PathBuf};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -26,12 +25,10 @@ use crate::model::parallel;
 use crate::model::quality::{FileState, Reached};
 use crate::model::rollup::{InFlight, Limits, Retention, Rollup, WrapperRollup};
 use crate::store::chunks::Span;
+use crate::store::lock::{Lock, PATIENCE};
 
 /// The folder, in the site's folder, that holds the store.
 pub const FOLDER: &str = ".dash";
-
-/// How long to wait for another builder.
-pub const PATIENCE: Duration = Duration::from_secs(2);
 
 /// An open store. Whoever holds it is the only builder of the site: the lock goes with the value, and with
 /// the process.
@@ -39,7 +36,7 @@ pub const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Store {
     connection: Connection,
     path: PathBuf,
-    _lock: fs::File,
+    _lock: Lock,
 }
 
 /// What was published last in an output folder.
@@ -79,24 +76,8 @@ impl Store {
 
     /// As [`Store::open`], for those who wait longer or not at all.
     pub fn open_within(root: &Path, patience: Duration) -> Result<Store> {
+        let lock = Lock::take(root, patience)?;
         let folder = root.join(FOLDER);
-        fs::create_dir_all(&folder).with_context(|| format!("creating the folder `{}`", folder.display()))?;
-        let lock_path = folder.join("lock");
-        let lock =
-            fs::File::create(&lock_path).with_context(|| format!("creating `{}`", lock_path.display()))?;
-        let begun = Instant::now();
-        loop {
-            match lock.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) if begun.elapsed() < patience => sleep(PATIENCE / 100),
-                Err(TryLockError::WouldBlock) => {
-                    bail!("another `dash` is building this site; wait for it, or stop it")
-                }
-                Err(TryLockError::Error(error)) => {
-                    return Err(error).with_context(|| format!("locking `{}`", lock_path.display()));
-                }
-            }
-        }
         let path = folder.join("store.db");
         let connection = schema::open(&path).map_err(|error| {
             let damaged = schema::is_damaged(&error);
