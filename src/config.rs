@@ -14,6 +14,7 @@ use crate::analysis::service::ServiceSettings;
 use crate::archive::settings::ArchiveSettings;
 use crate::publish::sha256;
 use crate::report::SiteSettings;
+use crate::send::settings::PublishSettings;
 use crate::serve::ServeSettings;
 use crate::sources::inbox;
 use crate::sources::settings::{SourceSettings, validate};
@@ -35,6 +36,7 @@ pub struct Config {
     pub store: StoreSettings,
     pub archive: ArchiveSettings,
     pub service: ServiceSettings,
+    pub publish: PublishSettings,
     pub serve: ServeSettings,
     pub sources: Vec<SourceSettings>,
     /// SHA-256 of the file.
@@ -51,6 +53,7 @@ struct File {
     store: StoreSettings,
     archive: ArchiveSettings,
     service: ServiceSettings,
+    publish: PublishSettings,
     serve: ServeSettings,
     source: Vec<SourceSettings>,
 }
@@ -102,6 +105,9 @@ fn parse(text: &str, root: &Path) -> Result<Config> {
     if let Some(problem) = file.archive.problem() {
         bail!("in `[archive]`: {problem}");
     }
+    if let Some(problem) = file.publish.problem() {
+        bail!("in `[publish]`: {problem}");
+    }
     if let Some(problem) = file.serve.problem() {
         bail!("in `[serve]`: {problem}");
     }
@@ -118,6 +124,7 @@ fn parse(text: &str, root: &Path) -> Result<Config> {
         store: file.store,
         archive: file.archive,
         service: file.service,
+        publish: file.publish,
         serve: file.serve,
         hash: sha256(text.as_bytes()),
         sources,

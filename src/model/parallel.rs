@@ -16,7 +16,17 @@ pub fn map_with<T: Sync, Tool, R: Send>(
     tool: impl Fn() -> Tool + Sync,
     work: impl Fn(&mut Tool, &T) -> R + Sync,
 ) -> Vec<R> {
-    let threads = threads().min(items.len());
+    map_on(threads(), items, tool, work)
+}
+
+/// As [`map_with`], on so many threads: more than there are cores where the work is to wait for others.
+pub fn map_on<T: Sync, Tool, R: Send>(
+    threads: usize,
+    items: &[T],
+    tool: impl Fn() -> Tool + Sync,
+    work: impl Fn(&mut Tool, &T) -> R + Sync,
+) -> Vec<R> {
+    let threads = threads.min(items.len());
     if threads <= 1 {
         let mut tool = tool();
         return items.iter().map(|item| work(&mut tool, item)).collect();

@@ -12,6 +12,8 @@ mod golden;
 mod limits;
 mod logrotate;
 mod reach;
+mod publish;
+mod python;
 mod report;
 mod rotate;
 mod seeded;
