@@ -11,13 +11,14 @@ use crate::cli::Common;
 use crate::cli::site::Site;
 use crate::cli::talk::{Talk, counted};
 use crate::pipeline::{self, Built};
-use crate::store::Store;
+use crate::store::lock::PATIENCE;
 
 pub fn run(common: &Common, talk: &Talk) -> Result<()> {
     let begun = Instant::now();
     let site = Site::open(common)?;
-    let mut store = Store::open(&site.config.root)?;
-    let built = pipeline::build(&mut store, &site.plan(), &talk.progress())?;
+    let plan = site.plan();
+    let mut store = pipeline::open(&plan, PATIENCE)?;
+    let built = pipeline::build(&mut store, &plan, &talk.progress())?;
     list::refresh(&site.output, &built.theme, &site.config.site)?;
     drop(store);
     if talk.json {

@@ -21,8 +21,7 @@ use crate::pipeline::{self, Built};
 use crate::sample::Generator;
 use crate::serve::{Daemon, Outcome, Rebuild, Rebuilt, ServeSettings, address, bind, serve};
 use crate::sources::{Progress, inbox};
-use crate::store::Store;
-use crate::store::lock::Busy;
+use crate::store::lock::{Busy, PATIENCE};
 
 #[derive(Clone, Debug, Args)]
 pub struct Serve {
@@ -121,8 +120,9 @@ fn rebuild(arguments: Serve, common: Common) -> Rebuild {
 
 /// The site, and the archive's page beside it.
 fn build_site(site: &Site, progress: &(dyn Fn(Progress) + Sync)) -> Result<Built> {
-    let mut store = Store::open(&site.config.root)?;
-    let built = pipeline::build(&mut store, &site.plan(), progress)?;
+    let plan = site.plan();
+    let mut store = pipeline::open(&plan, PATIENCE)?;
+    let built = pipeline::build(&mut store, &plan, progress)?;
     list::refresh(&site.output, &built.theme, &site.config.site)?;
     Ok(built)
 }

@@ -20,7 +20,6 @@ use crate::cli::site::Site;
 use crate::cli::talk::{Talk, counted};
 use crate::model::quality::FileState;
 use crate::pipeline::{self, Built};
-use crate::store::Store;
 use crate::store::lock::PATIENCE;
 
 #[derive(Debug, Args)]
@@ -40,8 +39,9 @@ pub fn run(arguments: &Snapshot, common: &Common, talk: &Talk) -> Result<()> {
     }
     let site = Site::open(common)?;
     // Held until the snapshot is kept, so that nobody changes the output folder in between.
-    let mut store = Store::open_within(&site.config.root, patience)?;
-    let built = pipeline::build(&mut store, &site.plan(), &talk.progress())?;
+    let plan = site.plan();
+    let mut store = pipeline::open(&plan, patience)?;
+    let built = pipeline::build(&mut store, &plan, &talk.progress())?;
     let occasion = Occasion {
         started_ms,
         every: site.config.archive.every,
@@ -53,7 +53,13 @@ pub fn run(arguments: &Snapshot, common: &Common, talk: &Talk) -> Result<()> {
     let mut kept = keep(&site.output, &built.published.manifest, &occasion)?;
     if kept.is_new {
         let about = About { site: &site.config.site, service: &site.config.service, moment_ms: started_ms };
-        let months = pipeline::months(&store, &site.plan(), &site.config.service)?;
+        let months = store.healed(plan.moment_ms, |store| {
+            // One that was just put in place of a damaged one.
+            if store.revision()? == 0 {
+                pipeline::build(store, &plan, &talk.progress())?;
+            }
+            pipeline::months(store, &plan, &site.config.service)
+        })?;
         service::write(&site.output, &months, &about)?;
     }
     let outdated = outdated(&site, &kept.index, started_ms);

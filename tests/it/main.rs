@@ -7,6 +7,7 @@ mod browser;
 mod cli;
 mod crash;
 mod daemon;
+mod damage;
 mod export;
 mod golden;
 mod limits;
