@@ -14,6 +14,7 @@ use crate::analysis::service::ServiceSettings;
 use crate::archive::settings::ArchiveSettings;
 use crate::publish::sha256;
 use crate::report::SiteSettings;
+use crate::send::mail::MailSettings;
 use crate::send::settings::PublishSettings;
 use crate::serve::ServeSettings;
 use crate::sources::inbox;
@@ -37,6 +38,7 @@ pub struct Config {
     pub archive: ArchiveSettings,
     pub service: ServiceSettings,
     pub publish: PublishSettings,
+    pub mail: MailSettings,
     pub serve: ServeSettings,
     pub sources: Vec<SourceSettings>,
     /// SHA-256 of the file.
@@ -54,6 +56,7 @@ struct File {
     archive: ArchiveSettings,
     service: ServiceSettings,
     publish: PublishSettings,
+    mail: MailSettings,
     serve: ServeSettings,
     source: Vec<SourceSettings>,
 }
@@ -108,6 +111,9 @@ fn parse(text: &str, root: &Path) -> Result<Config> {
     if let Some(problem) = file.publish.problem() {
         bail!("in `[publish]`: {problem}");
     }
+    if let Some(problem) = file.mail.problem() {
+        bail!("in `[mail]`: {problem}");
+    }
     if let Some(problem) = file.serve.problem() {
         bail!("in `[serve]`: {problem}");
     }
@@ -125,6 +131,7 @@ fn parse(text: &str, root: &Path) -> Result<Config> {
         archive: file.archive,
         service: file.service,
         publish: file.publish,
+        mail: file.mail,
         serve: file.serve,
         hash: sha256(text.as_bytes()),
         sources,

@@ -16,6 +16,7 @@ mod serve;
 mod site;
 mod snapshot;
 mod talk;
+mod tell;
 mod token;
 mod user;
 mod verify;

@@ -18,6 +18,7 @@ use crate::cli::build::bytes;
 use crate::cli::prune::{outdated, remove};
 use crate::cli::site::Site;
 use crate::cli::talk::{Talk, counted};
+use crate::cli::tell::Tell;
 use crate::model::quality::FileState;
 use crate::pipeline::{self, Built};
 use crate::store::lock::PATIENCE;
@@ -28,6 +29,8 @@ pub struct Snapshot {
     /// waited for for two seconds, and work takes what it takes
     #[arg(long, value_name = "TIME", value_parser = Span::parse)]
     timeout: Option<Span>,
+    #[command(flatten)]
+    tell: Tell,
 }
 
 pub fn run(arguments: &Snapshot, common: &Common, talk: &Talk) -> Result<()> {
@@ -71,7 +74,7 @@ pub fn run(arguments: &Snapshot, common: &Common, talk: &Talk) -> Result<()> {
     drop(store);
     if talk.json {
         writeln!(std::io::stdout(), "{}", as_json(&kept, &built, &outdated))?;
-        return Ok(());
+        return arguments.tell.tell(&site, &kept.row);
     }
     built.troubles.iter().for_each(|trouble| talk.say(&format!("warning: {trouble}")));
     let at = archive::of(&site.output).join(&kept.row.id);
@@ -90,7 +93,7 @@ pub fn run(arguments: &Snapshot, common: &Common, talk: &Talk) -> Result<()> {
         talk.say(&format!("removed {gone} that outlived `keep` of `[archive]`"));
     }
     talk.say(&format!("open `{}`", at.join("index.html").display()));
-    Ok(())
+    arguments.tell.tell(&site, &kept.row)
 }
 
 /// Ends the program when the time is up. Whatever it is doing then is undone or finished by the next run, as

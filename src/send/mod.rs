@@ -4,7 +4,11 @@
 //! in which the site at the target stays whole, and only what dash put there is removed. The target's [`ledger`]
 //! tells what that is.
 //!
-//! To add a kind of target: a file with an implementation of [`Target`], and its arm in [`settings`].
+//! A kept snapshot is also told: [`report`] reads it, [`letter`] and [`mail`] bring it to people, [`webhook`] to
+//! programs.
+//!
+//! To add a kind of target: a file with an implementation of [`Target`], and its arm in [`settings`]. To add a way of
+//! telling: a file with a function of a [`report`], and its flag of `dash snapshot`.
 
 pub mod settings;
 pub mod ledger;
@@ -14,6 +18,10 @@ pub mod folder;
 pub mod bucket;
 pub mod sign;
 pub mod http;
+pub mod report;
+pub mod letter;
+pub mod mail;
+pub mod webhook;
 
 use std::fmt::Debug;
 use std::path::Path;

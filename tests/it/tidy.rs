@@ -13,7 +13,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("report", &["model", "analysis"]),
     ("publish", &["model", "report"]),
     ("archive", &["model", "analysis", "report", "publish"]),
-    ("send", &["model", "report", "publish", "archive"]),
+    ("send", &["model", "analysis", "report", "publish", "archive"]),
     ("sample", &["model"]),
     ("pipeline", &["model", "sources", "store", "analysis", "report", "publish"]),
     ("access", &[]),
