@@ -115,8 +115,17 @@ impl Store {
                     .with_context(|| format!("making the store `{}` anew", self.path.display()))?;
                 work(self)
             }
-            done => done,
+            done => done.map_err(|error| self.named(error)),
         }
+    }
+
+    /// What SQLite says does not tell which file it is about.
+    fn named(&self, error: anyhow::Error) -> anyhow::Error {
+        if !error.is::<rusqlite::Error>() {
+            return error;
+        }
+        let next = "if its disk is full, make room and build again";
+        error.context(format!("using the store `{}`; {next}", self.path.display()))
     }
 
     /// Damaged stores that were set aside and are still there, oldest first.
