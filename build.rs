@@ -18,6 +18,12 @@ const VENDORED: [(&str, &str); 3] = [
 /// The typeface, as `font.css` carries it: Latin letters of every weight. Others come from the system.
 const FONT: &str = "@fontsource-variable/inter/files/inter-latin-wght-normal.woff2";
 
+/// The same typeface for pictures, in its two weights and with all its letters: what draws them reads no WOFF2.
+const PICTURE_FONTS: [&str; 2] = [
+    "@expo-google-fonts/inter/400Regular/Inter_400Regular.ttf",
+    "@expo-google-fonts/inter/600SemiBold/Inter_600SemiBold.ttf",
+];
+
 /// The shape of a status, by the end of its style class.
 const SHAPES: [(&str, &str); 5] = [
     ("healthy", "circle-check"),
@@ -110,6 +116,12 @@ fn embed(theme: &Path, out: &Path) -> Result<(), String> {
     for name in ICONS {
         let (view_box, path) = icon(&packages, name)?;
         writeln!(code, "    ({name:?}, {view_box:?}, {path:?}),").expect("writing to memory");
+    }
+    code.push_str("];\npub const FONTS: &[&[u8]] = &[\n");
+    for path in PICTURE_FONTS {
+        let path = packages.join(path);
+        fs::metadata(&path).map_err(|error| describe("reading", &path, &error))?;
+        writeln!(code, "    include_bytes!({:?}),", path.display().to_string()).expect("writing to memory");
     }
     code.push_str("];\n");
     write(&out.join("embedded.rs"), &code).map(drop)

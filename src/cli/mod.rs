@@ -3,6 +3,7 @@
 //! To add a command: a variant of `Command`, its arm in `run`, and a file here.
 
 mod build;
+mod chart;
 mod check;
 mod completions;
 mod diff;
@@ -86,7 +87,7 @@ enum Command {
     Diff(diff::Arguments),
     /// Remove kept snapshots that have outlived their time
     Prune(prune::Prune),
-    /// Metrics, one wrapper and hour a row, or the operations themselves
+    /// Metrics, one wrapper and hour a row; the operations themselves; or a chart
     Export(export::Arguments),
     /// Realistic sample operations, from a seed
     Sample(sample::Sample),

@@ -8,6 +8,7 @@ pub mod site;
 pub mod format;
 pub mod filters;
 pub mod charts;
+pub mod picture;
 pub mod spark;
 pub mod policy;
 pub mod pages;
@@ -17,7 +18,7 @@ pub mod summary;
 pub mod reach;
 pub mod export;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result};
@@ -28,9 +29,10 @@ use tera::{Context, Error, Kwargs, State, Tera, TeraResult, Value};
 use crate::analysis::health::Status;
 use crate::analysis::snapshot::Snapshot;
 use crate::model::parallel;
+use crate::report::picture::files::{self, Kind};
 use crate::report::site::Site;
 
-/// What the build script gathered: `TEMPLATES`, `ASSETS` and `ICONS`.
+/// What the build script gathered: `TEMPLATES`, `ASSETS`, `ICONS` and `FONTS`.
 mod embedded {
     include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 }
@@ -46,6 +48,8 @@ pub struct SiteSettings {
     pub currency: String,
     /// How often a page on a plain file host looks for a newer snapshot; 0 is never.
     pub refresh_seconds: u32,
+    /// The files that each build makes of each chart.
+    pub chart_files: BTreeSet<Kind>,
 }
 
 impl Default for SiteSettings {
@@ -55,6 +59,7 @@ impl Default for SiteSettings {
             base_url: None,
             currency: "USD".to_owned(),
             refresh_seconds: 60,
+            chart_files: BTreeSet::new(),
         }
     }
 }
@@ -270,6 +275,7 @@ pub fn render(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Re
     for (path, bytes) in &theme.assets {
         site.add(path.as_str(), *bytes)?;
     }
+    files::add(&mut site, snapshot, settings)?;
     reach::add(&mut site, snapshot, settings)?;
     Ok(site)
 }

@@ -11,6 +11,7 @@ mod export;
 mod golden;
 mod limits;
 mod logrotate;
+mod pictures;
 mod reach;
 mod report;
 mod rotate;

@@ -4,7 +4,8 @@
 //! ([`figure`]). What has no data is
 //! `None`, and drawn as a gap.
 //!
-//! To add a chart: a file with a function from figures of the analysis to a [`Chart`], and its place on a page.
+//! To add a chart: a file with a function from figures of the analysis to a [`Chart`], its row in [`table`], and
+//! its place on a page.
 
 use crate::analysis::activity::{Event, EventKind, FEED_HOURS};
 use crate::analysis::figures::Figures;
@@ -23,6 +24,8 @@ pub mod axis;
 pub mod plot;
 pub mod figure;
 pub mod inline;
+pub mod rows;
+pub mod table;
 
 use crate::report::charts::axis::{Axis, Tick};
 
