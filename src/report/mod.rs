@@ -22,6 +22,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result};
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tera::{Context, Error, Kwargs, State, Tera, TeraResult, Value};
@@ -31,6 +32,8 @@ use crate::analysis::snapshot::Snapshot;
 use crate::model::parallel;
 use crate::report::picture::files::{self, Kind};
 use crate::report::site::Site;
+
+const ICON: &str = "icon-app.svg";
 
 /// What the build script gathered: `TEMPLATES`, `ASSETS`, `ICONS` and `FONTS`.
 mod embedded {
@@ -150,6 +153,12 @@ impl Theme {
         let html = self.tera.render(template, &context).with_context(|| format!("rendering `{template}`"))?;
         Ok(with_symbols(html))
     }
+}
+
+/// The program's icon as an address that holds all of it, for a page that is not of a site.
+pub fn icon_address() -> String {
+    let (_, svg) = embedded::ASSETS.iter().find(|asset| asset.0 == ICON).expect("the theme has the icon");
+    format!("data:image/svg+xml,{}", percent_encode(svg, NON_ALPHANUMERIC))
 }
 
 /// A reference to an icon's shape, which [`with_symbols`] brings along.
