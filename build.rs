@@ -24,19 +24,20 @@ const PICTURE_FONTS: [&str; 2] = [
     "@expo-google-fonts/inter/600SemiBold/Inter_600SemiBold.ttf",
 ];
 
-/// The shape of a status, by the end of its style class.
-const SHAPES: [(&str, &str); 5] = [
+/// The shape of a status, by the end of its style class; old data is told over any status.
+const SHAPES: [(&str, &str); 6] = [
     ("healthy", "circle-check"),
     ("degraded", "triangle-exclamation"),
     ("unhealthy", "circle-exclamation"),
     ("critical", "square-xmark"),
     ("no-data", "circle-minus"),
+    ("stale", "clock"),
 ];
 
 const ICON_FOLDER: &str = "@fortawesome/fontawesome-free/svgs/solid";
 
 /// Font Awesome icons that templates may ask for by name.
-const ICONS: [&str; 24] = [
+const ICONS: [&str; 25] = [
     "arrow-trend-up",
     "bars",
     "bell-slash",
@@ -51,6 +52,7 @@ const ICONS: [&str; 24] = [
     "clock",
     "cubes",
     "database",
+    "download",
     "gauge-high",
     "heart-pulse",
     "list-ul",

@@ -51,6 +51,8 @@ pub struct SiteSettings {
     pub currency: String,
     /// How often a page on a plain file host looks for a newer snapshot; 0 is never.
     pub refresh_seconds: u32,
+    /// From which age of the newest operation on the first page says that it is old; 0 is never.
+    pub stale_minutes: u32,
     /// The files that each build makes of each chart.
     pub chart_files: BTreeSet<Kind>,
 }
@@ -62,6 +64,7 @@ impl Default for SiteSettings {
             base_url: None,
             currency: "USD".to_owned(),
             refresh_seconds: 60,
+            stale_minutes: 15,
             chart_files: BTreeSet::new(),
         }
     }
@@ -256,7 +259,7 @@ pub fn render(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Re
         ..frame(settings, root, section)
     };
     let mut site = Site::default();
-    let overview = pages::overview::view(snapshot)?;
+    let overview = pages::overview::view(snapshot, settings)?;
     site.add("index.html", theme.page("overview.html", &frame("./", "overview"), overview)?)?;
     let positions: Vec<usize> = (0..snapshot.wrappers.len()).collect();
     let pages = parallel::map(&positions, |&at| wrapper_page(snapshot, at, theme, &frame("../", "wrappers")));

@@ -178,6 +178,24 @@ fn as_page(chart: &Chart) -> Value {
 }
 
 #[test]
+fn old_data_is_told_before_what_it_says() {
+    let facts = seeded::week();
+    let newest = snapshot(&facts).system.last_data_ms.expect("there are operations");
+    let page = |minutes: i64, stale_minutes: u32| {
+        let facts = Facts { moment_ms: newest + minutes * 60_000, ..facts.clone() };
+        let settings = SiteSettings { stale_minutes, ..SiteSettings::default() };
+        let theme = Theme::embedded().expect("the embedded theme is valid");
+        let site = render(&snapshot(&facts), &theme, &settings).expect("every page renders");
+        text(&site, "index.html").to_owned()
+    };
+    assert!(!page(14, 15).contains("Old data"));
+    let old = page(21, 15);
+    assert!(old.contains("Old data: the newest operation ended 21 minutes before this was built."));
+    assert!(old.contains("needed attention") && !old.contains("need attention"));
+    assert!(page(300, 15).contains("ended 5 hours before") && !page(300, 0).contains("Old data"));
+}
+
+#[test]
 fn figures_are_those_of_the_snapshot() {
     let facts = seeded::week();
     let site = site_of(&facts);

@@ -9,6 +9,8 @@ use crate::analysis::health::Status;
 use crate::analysis::snapshot::{Snapshot, Summary, WrapperReport};
 use crate::analysis::trend::{stretches, system_before};
 use crate::model::bucket::Bucket;
+use crate::model::time::MINUTE_MS;
+use crate::report::SiteSettings;
 use crate::report::charts::table::OfSystem;
 use crate::report::format;
 use crate::report::pages::change::{Change, Good, count, points, relative};
@@ -53,12 +55,14 @@ struct Cards {
     success_spark: Option<Spark>,
 }
 
-pub fn view(snapshot: &Snapshot) -> Result<Context> {
+pub fn view(snapshot: &Snapshot, settings: &SiteSettings) -> Result<Context> {
     let of = OfSystem::of(snapshot);
     let (choices, chosen) = choices(of.detailed().map(|(_, detail)| detail.ranges.as_slice()));
     let mut context = Context::new();
     built(snapshot, &mut context);
     context.insert("system", &snapshot.system);
+    context.insert("stale_minutes", &settings.stale_minutes);
+    context.insert("stale", &stale(snapshot, settings));
     context.insert("window", &format::stretch(snapshot.facts.settings.health.window_minutes));
     context.insert("cards", &cards(snapshot));
     context.insert("statuses", &statuses(snapshot));
@@ -77,6 +81,14 @@ pub fn view(snapshot: &Snapshot) -> Result<Context> {
     let failing = snapshot.facts.sources.iter().filter(|source| !source.problems.is_empty()).count();
     context.insert("failing_sources", &failing);
     Ok(context)
+}
+
+/// How long before the snapshot the newest operation ended, in words, where that is worth saying.
+fn stale(snapshot: &Snapshot, settings: &SiteSettings) -> Option<String> {
+    let age_ms = snapshot.facts.moment_ms - snapshot.system.last_data_ms?;
+    let minutes = u32::try_from(age_ms / MINUTE_MS).ok()?;
+    let is_old = settings.stale_minutes > 0 && minutes >= settings.stale_minutes;
+    is_old.then(|| format::age(minutes))
 }
 
 fn rows<'a>(snapshot: &'a Snapshot) -> Vec<Row<'a>> {

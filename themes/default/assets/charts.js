@@ -146,28 +146,24 @@ dash.charts = (() => {
     return figure;
   }
 
-  function save(element, format) {
-    const title = document.title.replace(/[^\p{L}\p{N}]+/gu, "-").slice(0, 60);
-    const layout = { ...element.layout, paper_bgcolor: colour("--panel"), plot_bgcolor: colour("--panel") };
-    const filename = `${title}-${element.id.replace("chart-", "")}`;
-    const { width, height } = element._fullLayout;
-    Plotly.downloadImage({ data: element.data, layout }, { format, filename, width, height, scale: format === "png" ? 2 : 1 });
+  // What the reader sees of a chart, saved; see `save.js`.
+  function save(button) {
+    const element = document.getElementById(button.closest("[data-of]").dataset.of);
+    const { figures, hidden } = stateOf(element);
+    const data = figures[labelFor(figures)].data.filter((_, at) => !hidden.has(at));
+    button.closest("details").open = false;
+    return dash.save(element, button.dataset.save, { data, range });
   }
 
   function config(overTime) {
-    const { camera, disk, home } = Plotly.Icons;
-    const savers = [
-      { name: "png", title: "Download as PNG", icon: camera, click: (element) => save(element, "png") },
-      { name: "svg", title: "Download as SVG", icon: disk, click: (element) => save(element, "svg") },
-    ];
-    const whole = { name: "whole", title: "Whole range", icon: home, click: leaveZoom };
+    const whole = { name: "whole", title: "Whole range", icon: Plotly.Icons.home, click: leaveZoom };
     return {
       responsive: true,
-      displayModeBar: matchMedia("(pointer: coarse)").matches || "hover",
+      displayModeBar: overTime && (matchMedia("(pointer: coarse)").matches || "hover"),
       displaylogo: false,
       doubleClick: false,
       showTips: false,
-      modeBarButtons: overTime ? [savers, ["zoomIn2d", "zoomOut2d"], [whole]] : [savers],
+      modeBarButtons: [["zoomIn2d", "zoomOut2d"], [whole]],
     };
   }
 
@@ -263,6 +259,15 @@ dash.charts = (() => {
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.(".legend button");
     if (button) toggle(button);
+    const saver = event.target.closest?.("[data-save]");
+    if (saver) save(saver);
+    for (const open of document.querySelectorAll(".save[open]")) if (!open.contains(event.target)) open.open = false;
+  });
+  document.addEventListener("keydown", (event) => {
+    const open = event.key === "Escape" && event.target.closest?.(".save[open]");
+    if (!open) return;
+    open.open = false;
+    open.querySelector("summary").focus();
   });
 
   return { update };
