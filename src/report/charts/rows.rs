@@ -2,6 +2,7 @@
 
 use crate::model::time::rfc3339;
 use crate::report::charts::axis::Unit;
+use crate::report::charts::number::write_rounded;
 use crate::report::charts::{Across, Chart, Shape};
 use crate::report::export::inert;
 
@@ -18,7 +19,11 @@ pub fn csv(chart: &Chart) -> Vec<u8> {
     put(head(chart));
     for cell in 0..cells {
         let values = chart.series.iter().map(|series| match series.values.get(cell).copied().flatten() {
-            Some(value) => value.to_string(),
+            Some(value) => {
+                let mut text = String::new();
+                write_rounded(value, &mut text);
+                text
+            }
             None if series.shape == Shape::Heat => "0".to_owned(),
             None => String::new(),
         });
@@ -41,7 +46,7 @@ fn head(chart: &Chart) -> Vec<String> {
     [first.to_owned()].into_iter().chain(series).collect()
 }
 
-/// What values are counted in, as `charts.js` tells it too.
+/// What values are counted in, as `save.js` tells it too.
 fn sign(unit: &Unit) -> &str {
     match unit {
         Unit::Percent => "%",

@@ -76,7 +76,7 @@ fn built(snapshot: &Snapshot, context: &mut Context) {
 fn charts<S>(rows: &[Row<S>], of: &S, chosen: &str) -> Result<BTreeMap<&'static str, ChartView>> {
     let view = |row: &Row<S>| {
         let draw = |at| (row.draw)(of, at);
-        let view = if row.ranged { ChartView::ranged(chosen, draw) } else { ChartView::single(&draw(0)) };
+        let view = if row.ranged { ChartView::ranged(chosen, draw) } else { ChartView::single(draw(0)) };
         Ok((row.name, view?))
     };
     rows.iter().map(view).collect()

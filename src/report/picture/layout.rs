@@ -178,7 +178,7 @@ fn bars(chart: &Chart, plot: &Plot, palette: &Palette, out: &mut String) {
             let share = value.map_or(0.0, |value| (value / chart.left.top).clamp(0.0, 1.0));
             let (x, y) = (plot.left + share * plot.width, TOP + ROW * (row as f64 + 0.5) + 4.0);
             if share >= INSIDE {
-                let (on, x) = (on_colour(palette.colour(&series.paint.name(row))), tenths(x - 6.0));
+                let (on, x) = (on_colour(palette.colour(series.paint.name(row))), tenths(x - 6.0));
                 let text = escaped(text);
                 write!(out, "<text class=\"end\" style=\"fill:{on}\" x=\"{x}\" y=\"{y}\">{text}</text>")
                     .expect("writing to memory");

@@ -96,7 +96,7 @@ mod tests {
             assert_eq!(palette.colour(&format!("heat-{at}")), *colour);
         }
         for status in [Status::Healthy, Status::Degraded, Status::Critical, Status::NoData] {
-            assert_eq!(palette.colour(&status_paint(status)), status_colour(status));
+            assert_eq!(palette.colour(status_paint(status)), status_colour(status));
         }
     }
 

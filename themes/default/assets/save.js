@@ -3,10 +3,8 @@
 
 dash.save = (() => {
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  // Plotly reads some HTML in texts, and its figures carry names that are escaped for that.
+  // Plotly reads some HTML in its texts.
   const escaped = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
-  const unescaped = (text) => text.replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
-  const isHeat = (trace) => String(trace.meta).startsWith("heat:");
 
   function hand(parts, type, name) {
     const link = document.createElement("a");
@@ -17,22 +15,21 @@ dash.save = (() => {
   }
 
   // The picture, which has no page around it to say what it shows.
-  function picture(element) {
-    const title = { text: escaped(`${element.dataset.label} · ${document.title}`), x: 0.02, xanchor: "left", font: { size: 14 } };
-    const named = element.data.length > 1 && !isHeat(element.data[0]);
-    const { l, r, t, b } = element.layout.margin;
-    const rows = named ? Math.ceil(element.data.length / 4) : 0;
+  function picture(element, { chart }) {
+    const named = chart.across === "time" && chart.series.length > 1;
+    const room = named ? 26 * Math.ceil(chart.series.length / 4) : 0;
+    const { margin } = element.layout;
     const layout = {
       ...element.layout,
-      title,
+      title: { text: escaped(`${element.dataset.label} · ${document.title}`), x: 0.02, xanchor: "left", font: { size: 14 } },
       showlegend: named,
       legend: { orientation: "h", yref: "container", y: 0.01, yanchor: "bottom", x: 0 },
-      margin: { l, r, t: t + 28, b: b + 26 * rows },
+      margin: { ...margin, t: margin.t + 28, b: margin.b + room },
       paper_bgcolor: colour("--panel"),
       plot_bgcolor: colour("--panel"),
     };
     const { width, height } = element._fullLayout;
-    return { figure: { data: element.data, layout }, width, height: height + 28 + 26 * rows };
+    return { figure: { data: element.data, layout }, width, height: height + 28 + room };
   }
 
   // Its pixels, three bytes each, packed as PDF reads them.
@@ -75,52 +72,44 @@ dash.save = (() => {
   // Text that a spreadsheet shows and does not run, and a cell as RFC 4180 has it.
   const inert = (text) => (/^[=+\-@\t\r\n]/.test(text) ? `'${text}` : text);
   const cell = (text) => (/[",\r\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text);
-  const number = (value) => (value === null || value === undefined ? "" : String(value));
+
+  const units = { percent: "%", milliseconds: "ms", count: "", "per-minute": "/ min" };
 
   // `Success rate, %`: what a series is called and counted in.
-  function head(trace) {
-    const told = trace.hoverinfo || isHeat(trace) ? "" : trace.hovertemplate;
-    const unit = unescaped((told ?? "").replace(/%\{[^}]*\}/g, "").trim());
-    return inert(unescaped(trace.name) + (unit && `, ${unit}`));
+  function head(series, { unit, currency }) {
+    const sign = units[unit] ?? currency;
+    return inert(`${series.name}${sign && `, ${sign}`}`);
   }
 
-  // A row a time, and a column a series; `range` leaves out what is not shown.
-  function byTime(data, range) {
-    const times = new Map();
-    data.forEach((trace, at) => {
-      const first = Date.parse(trace.x0);
-      trace.y.forEach((value, step) => {
-        const time = first + step * trace.dx;
-        if (range.from && (time < range.from || time > range.to)) return;
-        if (!times.has(time)) times.set(time, data.map((other) => (isHeat(other) ? "0" : "")));
-        times.get(time)[at] = number(value);
-      });
-    });
-    const written = (time) => new Date(time).toISOString().replace(".000Z", "Z");
-    return [...times].sort((a, b) => a[0] - b[0]).map(([time, values]) => [written(time), ...values]);
+  // What a row is of: the beginning of a cell of time, what a bar is between, or whose it is.
+  function places({ across }, { time, names, texts }, count) {
+    if (across === "names") return names.map(inert);
+    if (across === "bins") return (texts ?? []).map((text) => text.split("<br>")[0]);
+    const [, , first, step] = time;
+    return Array.from({ length: count }, (_, cell) => new Date(first + cell * step).toISOString().replace(".000Z", "Z"));
   }
 
-  function rows(data, range) {
-    const [first] = data;
-    if (!first) return [];
-    if ("x0" in first) return [["time", ...data.map(head)], ...byTime(data, range)];
-    if (first.orientation === "h") {
-      const names = first.y.map((name, at) => [inert(unescaped(name)), number(first.x[at])]);
-      return [["name", `${head(first)}, %`], ...names.reverse()];
-    }
-    const told = (at) => first.hovertext[at].split("<br>")[0];
-    return [["range", head(first)], ...first.y.map((value, at) => [told(at), number(value)])];
+  // A row a cell, and a column a series, as `charts/rows.rs` writes them too; without what is not shown.
+  function rows({ chart, view, hidden, range }) {
+    const isHeat = chart.series.length === 0;
+    const columns = view.values.map((values) => (values === "" ? [] : values.split(",")));
+    const kept = columns.map((_, at) => at).filter((at) => !hidden.has(at));
+    const count = Math.max(0, ...columns.map((values) => values.length));
+    const named = kept.map((at) => (isHeat ? inert(view.names[at]) : head(chart.series[at], chart.units[chart.series[at].right ? 1 : 0])));
+    const lines = places(chart, view, count).map((place, cell) => [place, ...kept.map((at) => columns[at][cell] || (isHeat ? "0" : ""))]);
+    const within = ([time]) => !view.time || !range.from || (Date.parse(time) >= range.from && Date.parse(time) <= range.to);
+    return [[{ time: "time", bins: "range", names: "name" }[chart.across], ...named], ...lines.filter(within)];
   }
 
-  // `shown` has the traces that the reader sees, as the page carries them, and the range.
+  // `shown`: the chart and its view as the page carries them, which series are hidden, and the range.
   return async (element, format, shown) => {
     const title = document.title.replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-/, "").slice(0, 60);
     const filename = `${title}-${element.id.replace("chart-", "")}`;
     if (format === "csv") {
-      const lines = rows(shown.data, shown.range).map((row) => `${row.map(cell).join(",")}\r\n`);
+      const lines = rows(shown).map((row) => `${row.map(cell).join(",")}\r\n`);
       return hand(lines, "text/csv;charset=utf-8", `${filename}.csv`);
     }
-    const { figure, width, height } = picture(element);
+    const { figure, width, height } = picture(element, shown);
     if (format !== "pdf") {
       return Plotly.downloadImage(figure, { format, filename, width, height, scale: format === "png" ? 2 : 1 });
     }
