@@ -101,3 +101,36 @@ fn a_chart_that_is_not_there_is_answered_with_those_that_are() {
         .success()
         .stdout(contains("heat").and(contains("Health score of each wrapper")));
 }
+
+#[test]
+fn a_build_makes_the_files_that_the_settings_name() {
+    let folder = site();
+    dash(&folder).args(["build", "--now", MOMENT]).assert().success();
+    assert!(!folder.path("output/charts").exists(), "they are made where they are asked for");
+    folder.write("dash.toml", "[site]\nchart_files = ['csv', 'pdf']\n");
+    dash(&folder).args(["build", "--now", MOMENT]).assert().success();
+    let made = files_below(&folder.path("output/charts"));
+    let wrappers = folder.json("output/data/site.json")["wrappers"].as_array().map_or(0, Vec::len);
+    assert_eq!(made.len(), 2 * (OfSystem::CHARTS.len() + wrappers * OfWrapper::CHARTS.len()));
+    assert!(made["health.pdf"].starts_with(b"%PDF"));
+    let export = |arguments: &[&str]| {
+        let mut command = dash(&folder);
+        let command = command.args(["export", "chart", "--now", MOMENT, "--format", "csv"]).args(arguments);
+        command.assert().success().get_output().stdout.clone()
+    };
+    assert_eq!(made["operations.csv"], export(&["operations"]));
+    assert_eq!(made["routellm/heat.csv"], export(&["heat", "--wrapper", "RouteLLM"]));
+
+    // Another line of one wrapper, within the minute: what is of others stands as it is.
+    let line = "{\"wrapper_name\":\"RouteLLM\",\"end_time\":\"2026-01-25T12:59:00Z\",\"status\":\"error\"}\n";
+    folder.append("content/operations/sample.jsonl", line);
+    dash(&folder).args(["build", "--now", MOMENT]).assert().success();
+    let now = files_below(&folder.path("output/charts"));
+    let changed: Vec<_> = now.keys().filter(|path| now[*path] != made[*path]).collect();
+    assert!(changed.iter().any(|path| *path == "routellm/errors.csv"), "{changed:?}");
+    assert!(changed.iter().all(|path| path.starts_with("routellm/") || !path.contains('/')), "{changed:?}");
+    assert_eq!(now.len(), made.len());
+
+    folder.write("dash.toml", "[site]\nchart_files = ['gif']\n");
+    dash(&folder).arg("build").assert().failure().stderr(contains("gif").and(contains("svg")));
+}
