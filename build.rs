@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs, io};
 
+use resvg::{tiny_skia, usvg};
+
 /// (name in the site, path in `node_modules`).
 const VENDORED: [(&str, &str); 3] = [
     ("bootstrap.min.css", "bootstrap/dist/css/bootstrap.min.css"),
@@ -33,6 +35,10 @@ const SHAPES: [(&str, &str); 6] = [
     ("no-data", "circle-minus"),
     ("stale", "clock"),
 ];
+
+/// The icon of an installed site, and the pixels a side of its PNGs: systems that install sites read no SVG.
+const APP_ICON: &str = "icon-app.svg";
+const APP_ICON_SIZES: [u32; 3] = [180, 192, 512];
 
 const ICON_FOLDER: &str = "@fortawesome/fontawesome-free/svgs/solid";
 
@@ -104,6 +110,12 @@ fn embed(theme: &Path, out: &Path) -> Result<(), String> {
         fs::read(packages.join(FONT)).map_err(|error| describe("reading", &packages.join(FONT), &error))?;
     let style = font_face(&font) + &shapes(&packages)?;
     assets.push(("vendor.css".to_owned(), write(&vendor.join("vendor.css"), &style)?));
+    for size in APP_ICON_SIZES {
+        let name = format!("icon-{size}.png");
+        let path = vendor.join(&name);
+        fs::write(&path, app_icon(theme, size)?).map_err(|error| describe("writing", &path, &error))?;
+        assets.push((name, path));
+    }
     let mut licences = String::new();
     for (package, path) in LICENCES {
         let text = read(&packages.join(path))?;
@@ -237,6 +249,17 @@ fn shapes(packages: &Path) -> Result<String, String> {
             .expect("writing to memory");
     }
     Ok(style)
+}
+
+/// The app's icon as PNG.
+fn app_icon(theme: &Path, size: u32) -> Result<Vec<u8>, String> {
+    let path = theme.join("assets").join(APP_ICON);
+    let tree = usvg::Tree::from_str(&read(&path)?, &usvg::Options::default())
+        .map_err(|error| format!("reading `{}`: {error}", path.display()))?;
+    let mut pixels = tiny_skia::Pixmap::new(size, size).expect("every size is more than none");
+    let scale = size as f32 / tree.size().width();
+    resvg::render(&tree, tiny_skia::Transform::from_scale(scale, scale), &mut pixels.as_mut());
+    pixels.encode_png().map_err(|error| format!("packing `{APP_ICON}` as PNG: {error}"))
 }
 
 fn read(path: &Path) -> Result<String, String> {

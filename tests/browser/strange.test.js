@@ -92,7 +92,7 @@ test("what never succeeded says so, and what was silent has no score", options, 
   const page = await open(browser, pathToFileURL(path.join(folder, "output/index.html")).href);
   t.after(() => page.context().close());
   const row = (name) => page.locator("#wrapper-table tbody tr", { has: page.getByText(name, { exact: true }) });
-  assert.match(await row("Never succeeded").innerText(), /Critical\s+0 %\s+0 %/);
+  assert.match(await row("Never succeeded").innerText(), /Critical\s+0\s%\s+0\s%/);
   assert.match(await row("Long ago").innerText(), /No data\s+–\s+–/);
-  assert.match(await row("Steady").innerText(), /Healthy\s+100 %/);
+  assert.match(await row("Steady").innerText(), /Healthy\s+100\s%/);
 });

@@ -193,7 +193,11 @@ dash.charts = (() => {
   }
 
   addEventListener("hashchange", setRange);
-  addEventListener("load", drawInView);
+  addEventListener("load", () => {
+    // A page in one file carries no Plotly: of its charts only the values can be saved.
+    document.documentElement.classList.toggle("no-plotly", !window.Plotly);
+    drawInView();
+  });
   document.documentElement.addEventListener("dash:theme", drawInView);
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.(".legend button");
