@@ -18,18 +18,27 @@ dash.save = (() => {
   function picture(element, { chart }) {
     const named = chart.across === "time" && chart.series.length > 1;
     const room = named ? 26 * Math.ceil(chart.series.length / 4) : 0;
-    const { margin } = element.layout;
+    const { margin, annotations = [] } = element.layout;
+    const [left, right] = [...element.closest(".chart").querySelectorAll(".chart-axes span")].map((span) => escaped(span.textContent));
+    const over = { xref: "paper", yref: "paper", y: 1, yanchor: "bottom", yshift: 10, showarrow: false };
     const layout = {
       ...element.layout,
+      // What a picture is drawn with knows none of the page's typefaces.
+      font: { ...element.layout.font, family: "sans-serif" },
+      annotations: [
+        ...annotations,
+        { ...over, text: left, x: 0, xanchor: "left", xshift: 12 - margin.l },
+        { ...over, text: right, x: 1, xanchor: "right", xshift: margin.r - 12 },
+      ],
       title: { text: escaped(`${element.dataset.label} · ${document.title}`), x: 0.02, xanchor: "left", font: { size: 14 } },
       showlegend: named,
       legend: { orientation: "h", yref: "container", y: 0.01, yanchor: "bottom", x: 0 },
-      margin: { ...margin, t: margin.t + 28, b: margin.b + room },
+      margin: { ...margin, t: margin.t + 44, b: margin.b + room },
       paper_bgcolor: colour("--panel"),
       plot_bgcolor: colour("--panel"),
     };
     const { width, height } = element._fullLayout;
-    return { figure: { data: element.data, layout }, width, height: height + 28 + room };
+    return { figure: { data: element.data, layout }, width, height: height + 44 + room };
   }
 
   // Its pixels, three bytes each, packed as PDF reads them.
@@ -42,7 +51,8 @@ dash.save = (() => {
     const context = canvas.getContext("2d");
     context.drawImage(image, 0, 0);
     const { data, width, height } = context.getImageData(0, 0, image.width, image.height);
-    const rgb = new Uint8Array(width * height * 3).map((_, at) => data[Math.floor(at / 3) * 4 + (at % 3)]);
+    const rgb = new Uint8Array(width * height * 3);
+    for (let at = 0; at < rgb.length; at += 1) rgb[at] = data[at + Math.floor(at / 3)];
     const packed = new Blob([rgb]).stream().pipeThrough(new CompressionStream("deflate"));
     return { width, height, bytes: new Uint8Array(await new Response(packed).arrayBuffer()) };
   }
