@@ -12,8 +12,10 @@ use crate::report::picture::palette::{Look, Palette};
 
 const WIDTH: f64 = 960.0;
 const PAD: f64 = 24.0;
-/// The upper edge of the plot; its height where rows do not decide it, and that of a row.
+/// The upper edge of the plot, with and without titles of axes above it; its height where rows do not decide it,
+/// and that of a row.
 const TOP: f64 = 108.0;
+const TOP_UNTITLED: f64 = 84.0;
 const HEIGHT: f64 = 320.0;
 const ROW: f64 = 34.0;
 /// Room beside the plot for values, for names, and for neither.
@@ -34,6 +36,7 @@ const LEGEND_CHARS: usize = 40;
 /// The plot in the picture.
 struct Plot {
     left: f64,
+    top: f64,
     width: f64,
     height: f64,
 }
@@ -47,6 +50,7 @@ impl Plot {
         let behind = if chart.right.is_some() { VALUES } else { NOTHING };
         Plot {
             left: PAD + before,
+            top: if rows.is_some() { TOP_UNTITLED } else { TOP },
             width: WIDTH - 2.0 * PAD - before - behind,
             height: rows.map_or(HEIGHT, |rows| ROW * rows as f64),
         }
@@ -57,7 +61,7 @@ impl Plot {
     }
 
     fn bottom(&self) -> f64 {
-        TOP + self.height
+        self.top + self.height
     }
 }
 
@@ -77,7 +81,7 @@ pub fn svg(chart: &Chart, caption: &Caption, look: Look) -> String {
     put(&mut out, "note", (PAD, 64.0), &shorten_middle(caption.note, NOTE_CHARS));
     axes(chart, &plot, &mut out);
     let (x, y, width, height) =
-        (plot.left - BLEED, TOP - BLEED, plot.width + 2.0 * BLEED, plot.height + 2.0 * BLEED);
+        (plot.left - BLEED, plot.top - BLEED, plot.width + 2.0 * BLEED, plot.height + 2.0 * BLEED);
     write!(
         out,
         "<svg x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" viewBox=\"-{BLEED} -{BLEED} {width} \
@@ -89,7 +93,7 @@ pub fn svg(chart: &Chart, caption: &Caption, look: Look) -> String {
         bars(chart, &plot, palette, &mut out);
     }
     if chart.is_empty() {
-        let middle = (plot.left + plot.width / 2.0, TOP + plot.height / 2.0);
+        let middle = (plot.left + plot.width / 2.0, plot.top + plot.height / 2.0);
         put(&mut out, "middle", middle, "No operations in this time");
     }
     out.push_str(&legend);
@@ -150,23 +154,23 @@ fn axes(chart: &Chart, plot: &Plot, out: &mut String) {
         Across::Names(names) => {
             chart.left.ticks.iter().for_each(|tick| below(tick.at / chart.left.top, &tick.label));
             for (row, name) in names.iter().enumerate() {
-                let place = (plot.left - 8.0, TOP + ROW * (row as f64 + 0.5) + 4.0);
+                let place = (plot.left - 8.0, plot.top + ROW * (row as f64 + 0.5) + 4.0);
                 put(out, "end", place, &shorten_middle(name, NAME_CHARS));
             }
             return;
         }
     }
-    put(out, "note", (PAD, TOP - 16.0), &chart.left.title);
+    put(out, "note", (PAD, plot.top - 16.0), &chart.left.title);
     values(&chart.left, ("end", plot.left - 8.0), plot, out);
     if let Some(right) = &chart.right {
-        put(out, "note end", (WIDTH - PAD, TOP - 16.0), &right.title);
+        put(out, "note end", (WIDTH - PAD, plot.top - 16.0), &right.title);
         values(right, ("start", plot.right() + 8.0), plot, out);
     }
 }
 
 fn values(axis: &Axis, (class, x): (&str, f64), plot: &Plot, out: &mut String) {
     for tick in &axis.ticks {
-        put(out, class, (x, TOP + plot.height * (1.0 - tick.at / axis.top) + 4.0), &tick.label);
+        put(out, class, (x, plot.top + plot.height * (1.0 - tick.at / axis.top) + 4.0), &tick.label);
     }
 }
 
@@ -176,7 +180,7 @@ fn bars(chart: &Chart, plot: &Plot, palette: &Palette, out: &mut String) {
         for (row, text) in series.texts.iter().enumerate() {
             let value = series.values.get(row).copied().flatten();
             let share = value.map_or(0.0, |value| (value / chart.left.top).clamp(0.0, 1.0));
-            let (x, y) = (plot.left + share * plot.width, TOP + ROW * (row as f64 + 0.5) + 4.0);
+            let (x, y) = (plot.left + share * plot.width, plot.top + ROW * (row as f64 + 0.5) + 4.0);
             if share >= INSIDE {
                 let (on, x) = (on_colour(palette.colour(series.paint.name(row))), tenths(x - 6.0));
                 let text = escaped(text);
