@@ -10,6 +10,8 @@ use std::process::Command;
 use sha2::{Digest, Sha256};
 use std::{env, fs, io};
 
+use resvg::{tiny_skia, usvg};
+
 /// (name in the site, path in `node_modules`).
 const VENDORED: [(&str, &str); 3] = [
     ("bootstrap.min.css", "bootstrap/dist/css/bootstrap.min.css"),
@@ -20,19 +22,30 @@ const VENDORED: [(&str, &str); 3] = [
 /// The typeface, as `font.css` carries it: Latin letters of every weight. Others come from the system.
 const FONT: &str = "@fontsource-variable/inter/files/inter-latin-wght-normal.woff2";
 
-/// The shape of a status, by the end of its style class.
-const SHAPES: [(&str, &str); 5] = [
+/// The same typeface for pictures, in its two weights and with all its letters: what draws them reads no WOFF2.
+const PICTURE_FONTS: [&str; 2] = [
+    "@expo-google-fonts/inter/400Regular/Inter_400Regular.ttf",
+    "@expo-google-fonts/inter/600SemiBold/Inter_600SemiBold.ttf",
+];
+
+/// The shape of a status, by the end of its style class; old data is told over any status.
+const SHAPES: [(&str, &str); 6] = [
     ("healthy", "circle-check"),
     ("degraded", "triangle-exclamation"),
     ("unhealthy", "circle-exclamation"),
     ("critical", "square-xmark"),
     ("no-data", "circle-minus"),
+    ("stale", "clock"),
 ];
+
+/// The icon of an installed site, and the pixels a side of its PNGs: systems that install sites read no SVG.
+const APP_ICON: &str = "icon-app.svg";
+const APP_ICON_SIZES: [u32; 3] = [180, 192, 512];
 
 const ICON_FOLDER: &str = "@fortawesome/fontawesome-free/svgs/solid";
 
 /// Font Awesome icons that templates may ask for by name.
-const ICONS: [&str; 24] = [
+const ICONS: [&str; 25] = [
     "arrow-trend-up",
     "bars",
     "bell-slash",
@@ -47,6 +60,7 @@ const ICONS: [&str; 24] = [
     "clock",
     "cubes",
     "database",
+    "download",
     "gauge-high",
     "heart-pulse",
     "list-ul",
@@ -98,6 +112,12 @@ fn embed(theme: &Path, out: &Path) -> Result<(), String> {
         fs::read(packages.join(FONT)).map_err(|error| describe("reading", &packages.join(FONT), &error))?;
     let style = font_face(&font) + &shapes(&packages)?;
     assets.push(("vendor.css".to_owned(), write(&vendor.join("vendor.css"), &style)?));
+    for size in APP_ICON_SIZES {
+        let name = format!("icon-{size}.png");
+        let path = vendor.join(&name);
+        fs::write(&path, app_icon(theme, size)?).map_err(|error| describe("writing", &path, &error))?;
+        assets.push((name, path));
+    }
     let mut licences = String::new();
     for (package, path) in LICENCES {
         let text = read(&packages.join(path))?;
@@ -122,6 +142,12 @@ fn embed(theme: &Path, out: &Path) -> Result<(), String> {
     for name in ICONS {
         let (view_box, path) = icon(&packages, name)?;
         writeln!(code, "    ({name:?}, {view_box:?}, {path:?}),").expect("writing to memory");
+    }
+    code.push_str("];\npub const FONTS: &[&[u8]] = &[\n");
+    for path in PICTURE_FONTS {
+        let path = packages.join(path);
+        fs::metadata(&path).map_err(|error| describe("reading", &path, &error))?;
+        writeln!(code, "    include_bytes!({:?}),", path.display().to_string()).expect("writing to memory");
     }
     code.push_str("];\n");
     write(&out.join("embedded.rs"), &code).map(drop)
@@ -226,6 +252,17 @@ fn shapes(packages: &Path) -> Result<String, String> {
             .expect("writing to memory");
     }
     Ok(style)
+}
+
+/// The app's icon as PNG.
+fn app_icon(theme: &Path, size: u32) -> Result<Vec<u8>, String> {
+    let path = theme.join("assets").join(APP_ICON);
+    let tree = usvg::Tree::from_str(&read(&path)?, &usvg::Options::default())
+        .map_err(|error| format!("reading `{}`: {error}", path.display()))?;
+    let mut pixels = tiny_skia::Pixmap::new(size, size).expect("every size is more than none");
+    let scale = size as f32 / tree.size().width();
+    resvg::render(&tree, tiny_skia::Transform::from_scale(scale, scale), &mut pixels.as_mut());
+    pixels.encode_png().map_err(|error| format!("packing `{APP_ICON}` as PNG: {error}"))
 }
 
 fn read(path: &Path) -> Result<String, String> {

@@ -111,15 +111,19 @@ fn errors(wrapper: &WrapperFacts, moment_ms: i64) -> Vec<Event> {
 fn status_changes(wrapper: &WrapperFacts, moment_ms: i64, settings: &Settings) -> Vec<Event> {
     let mut changes = Vec::new();
     let mut before: Option<Status> = None;
-    for (at_ms, status) in statuses(wrapper, moment_ms, settings) {
+    for Step { at_ms, status, came } in steps(wrapper, moment_ms, settings) {
+        let better = |before: Status| before != Status::NoData && before < status && status != Status::NoData;
+        // Failures that leave the window are no recovery: only an operation that goes well is.
+        if before.is_some_and(better) && !came {
+            continue;
+        }
         // Silence has an event of its own, and coming out of it into health is no news.
         if let Some(before) = before
             && status != before
             && status != Status::NoData
             && (before, status) != (Status::NoData, Status::Healthy)
         {
-            let better = before != Status::NoData && status > before;
-            let kind = if better { EventKind::Recovery } else { EventKind::StatusChange };
+            let kind = if better(before) { EventKind::Recovery } else { EventKind::StatusChange };
             let message = format!("{} → {}", before.word(), status.word());
             // By its step, so that it is the same event for every moment up to the step that it leads to.
             let step = (at_ms + STEP_MINUTES * MINUTE_MS - 1).div_euclid(STEP_MINUTES * MINUTE_MS);
@@ -131,8 +135,15 @@ fn status_changes(wrapper: &WrapperFacts, moment_ms: i64, settings: &Settings) -
     changes
 }
 
-/// The wrapper's status every [`STEP_MINUTES`] on the clock over the feed's span, and at the moment itself.
-pub fn statuses(wrapper: &WrapperFacts, moment_ms: i64, settings: &Settings) -> Vec<(i64, Status)> {
+/// A wrapper's status at a moment, and whether an operation has ended since the step before.
+struct Step {
+    at_ms: i64,
+    status: Status,
+    came: bool,
+}
+
+/// Every [`STEP_MINUTES`] on the clock over the feed's span, and at the moment itself.
+fn steps(wrapper: &WrapperFacts, moment_ms: i64, settings: &Settings) -> Vec<Step> {
     let step_ms = STEP_MINUTES * MINUTE_MS;
     let first = (moment_ms - FEED_HOURS * HOUR_MS).div_euclid(step_ms) + 1;
     let last = (moment_ms - 1).div_euclid(step_ms);
@@ -147,7 +158,7 @@ pub fn statuses(wrapper: &WrapperFacts, moment_ms: i64, settings: &Settings) -> 
             let sum = sliding.move_to(window, target.is_some());
             let status = health(&sum, &recent.move_to(late, false), &settings.health, target).status;
             // Dated to the minute, so that nothing changes from one moment of a minute to the next.
-            (at - at.rem_euclid(MINUTE_MS), status)
+            Step { at_ms: at - at.rem_euclid(MINUTE_MS), status, came: sliding.came }
         })
         .collect()
 }
@@ -165,19 +176,24 @@ struct Sliding<'a> {
     history: &'a History,
     window: Window,
     counts: Bucket,
+    /// Whether the last move took up an operation.
+    came: bool,
 }
 
 impl<'a> Sliding<'a> {
     fn new(history: &'a History) -> Sliding<'a> {
-        Sliding { history, window: Window { from: i64::MIN, to: i64::MIN }, counts: Bucket::default() }
+        let window = Window { from: i64::MIN, to: i64::MIN };
+        Sliding { history, window, counts: Bucket::default(), came: false }
     }
 
     /// The sum over `window`, which must not lie before the last one. Latency, which cannot be taken off,
     /// is merged anew where it is asked for.
     fn move_to(&mut self, window: Window, latency: bool) -> Bucket {
         let minutes = &self.history.minutes;
+        self.came = false;
         for (_, bucket) in slice(minutes, self.window.to.max(window.from), window.to) {
             add(&mut self.counts, bucket, u64::wrapping_add);
+            self.came |= bucket.total() > 0;
         }
         for (_, bucket) in slice(minutes, self.window.from, self.window.to.min(window.from)) {
             add(&mut self.counts, bucket, u64::wrapping_sub);
@@ -245,6 +261,20 @@ mod tests {
         assert_eq!(events.first().map(|event| event.kind), Some(EventKind::StatusChange));
         assert_eq!(events.last().map(|event| event.kind), Some(EventKind::Recovery));
         assert_eq!(events.last().and_then(|event| event.status), Some(Status::Healthy));
+    }
+
+    #[test]
+    fn failures_that_leave_the_window_are_no_recovery() {
+        let failing = (600..630).map(|at| minute(at, 0, 10));
+        let minutes = |last: i64| failing.clone().chain([minute(635, 10, 0), minute(last, 10, 0)]).collect();
+        let kinds = |last: i64, moment: i64| -> Vec<_> {
+            let events = status_changes(&wrapper(minutes(last)), moment * MINUTE_MS, &settings());
+            events.into_iter().map(|event| (event.kind, event.at_ms / MINUTE_MS)).collect()
+        };
+        let failed = (EventKind::StatusChange, 605);
+        // From 690 on, the hour holds nothing but what succeeded; the next operation is what tells.
+        assert_eq!(kinds(693, 692), [failed]);
+        assert_eq!(kinds(693, 1000), [failed, (EventKind::Recovery, 695)]);
     }
 
     #[test]

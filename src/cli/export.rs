@@ -1,4 +1,4 @@
-//! `dash export`: metrics, or the operations themselves, to standard output or a file.
+//! `dash export`: metrics, the operations themselves, or a chart, to standard output or a file.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -10,6 +10,7 @@ use clap::error::ErrorKind;
 
 use crate::analysis::window::MAX_HOURS;
 use crate::cli::Common;
+use crate::cli::chart::{self, Chart};
 use crate::cli::operations::{self, Wanted};
 use crate::cli::site::Site;
 use crate::cli::talk::Talk;
@@ -17,7 +18,10 @@ use crate::pipeline;
 use crate::report::export::{Export, Format};
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Arguments {
+    #[command(subcommand)]
+    of: Option<Of>,
     /// The records of operations, from the files that still have them, instead of metrics
     #[arg(long)]
     operations: bool,
@@ -36,6 +40,12 @@ pub struct Arguments {
     to: Option<PathBuf>,
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Of {
+    /// A chart as a picture, or its numbers
+    Chart(Chart),
+}
+
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum As {
     Csv,
@@ -44,6 +54,9 @@ enum As {
 }
 
 pub fn run(arguments: &Arguments, common: &Common, talk: &Talk) -> Result<()> {
+    if let Some(Of::Chart(chart)) = &arguments.of {
+        return chart::run(chart, common, talk);
+    }
     let site = Site::open(common)?;
     let &Arguments { operations, format, hours, .. } = arguments;
     let wrapper = arguments.wrapper.as_deref();

@@ -3,6 +3,7 @@
 //! To add a command: a variant of `Command`, its arm in `run`, and a file here.
 
 mod build;
+mod chart;
 mod check;
 mod completions;
 mod diff;
@@ -90,7 +91,7 @@ enum Command {
     Prune(prune::Prune),
     /// Send what stands in the output folder to a folder or a bucket
     Publish(publish::Publish),
-    /// Metrics, one wrapper and hour a row, or the operations themselves
+    /// Metrics, one wrapper and hour a row; the operations themselves; or a chart
     Export(export::Arguments),
     /// Realistic sample operations, from a seed
     Sample(sample::Sample),

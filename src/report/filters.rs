@@ -28,14 +28,19 @@ fn number(value: &Value, show: fn(f64) -> String) -> TeraResult<Value> {
         return Ok(Value::from(NOTHING));
     }
     let number = value.as_f64().or_else(|| value.as_i128().map(|n| n as f64));
-    number.map(|n| Value::from(show(n))).ok_or_else(|| wrong("a number", value))
+    number.map(|n| Value::from(unbroken(show(n)))).ok_or_else(|| wrong("a number", value))
 }
 
 fn whole(value: &Value, show: fn(u64) -> String) -> TeraResult<Value> {
     if value.is_none() {
         return Ok(Value::from(NOTHING));
     }
-    value.as_u64().map(|n| Value::from(show(n))).ok_or_else(|| wrong("a whole number", value))
+    value.as_u64().map(|n| Value::from(unbroken(show(n)))).ok_or_else(|| wrong("a whole number", value))
+}
+
+/// A number and its unit stay on one line.
+fn unbroken(text: String) -> String {
+    if text.contains(' ') { text.replace(' ', "\u{a0}") } else { text }
 }
 
 /// Milliseconds since the epoch as a `<time>` element.
@@ -130,6 +135,16 @@ mod tests {
         context.insert("x", "twelve");
         let error = tera.render("a", &context).expect_err("a text is not a number");
         assert!(error.to_string().contains("twelve"), "{error}");
+    }
+
+    #[test]
+    fn a_unit_stays_with_its_number() {
+        let mut tera = Tera::default();
+        register(&mut tera);
+        tera.add_raw_template("a", "{{ x | percent }} {{ x | duration }}").expect("a template");
+        let mut context = tera::Context::new();
+        context.insert("x", &0.5);
+        assert_eq!(tera.render("a", &context).expect("a number"), "50.0\u{a0}% 0.50\u{a0}ms");
     }
 
     proptest! {

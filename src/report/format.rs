@@ -111,6 +111,16 @@ pub fn stretch(minutes: u32) -> String {
     }
 }
 
+/// A time that has passed, in its largest whole unit: `34 minutes`, `3 hours`, `12 days`.
+pub fn age(minutes: u32) -> String {
+    let (count, unit) = match minutes {
+        0..120 => (minutes, "minute"),
+        120..2880 => (minutes / 60, "hour"),
+        _ => (minutes / 1440, "day"),
+    };
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
 /// `2026-01-25 13:05 UTC`.
 pub fn time(ms: i64) -> String {
     at(ms).format("%Y-%m-%d %H:%M UTC").to_string()
@@ -129,6 +139,15 @@ fn at(ms: i64) -> DateTime<Utc> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn an_age_is_told_in_its_largest_unit() {
+        let told = [1, 34, 119, 120, 2879, 2880, 20_000].map(age);
+        assert_eq!(
+            told,
+            ["1 minute", "34 minutes", "119 minutes", "2 hours", "47 hours", "2 days", "13 days"]
+        );
+    }
 
     #[test]
     fn counts_are_grouped() {

@@ -9,6 +9,7 @@ pub mod hosting;
 pub mod format;
 pub mod filters;
 pub mod charts;
+pub mod picture;
 pub mod spark;
 pub mod policy;
 pub mod pages;
@@ -18,10 +19,11 @@ pub mod summary;
 pub mod reach;
 pub mod export;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result};
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tera::{Context, Error, Kwargs, State, Tera, TeraResult, Value};
@@ -29,9 +31,12 @@ use tera::{Context, Error, Kwargs, State, Tera, TeraResult, Value};
 use crate::analysis::health::Status;
 use crate::analysis::snapshot::Snapshot;
 use crate::model::parallel;
+use crate::report::picture::files::{self, Kind};
 use crate::report::site::Site;
 
-/// What the build script gathered: `TEMPLATES`, `ASSETS` and `ICONS`.
+const ICON: &str = "icon-app.svg";
+
+/// What the build script gathered: `TEMPLATES`, `ASSETS`, `ICONS` and `FONTS`.
 mod embedded {
     include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 }
@@ -47,6 +52,10 @@ pub struct SiteSettings {
     pub currency: String,
     /// How often a page on a plain file host looks for a newer snapshot; 0 is never.
     pub refresh_seconds: u32,
+    /// From which age of the newest operation on the first page says that it is old; 0 is never.
+    pub stale_minutes: u32,
+    /// The files that each build makes of each chart.
+    pub chart_files: BTreeSet<Kind>,
 }
 
 impl Default for SiteSettings {
@@ -56,6 +65,8 @@ impl Default for SiteSettings {
             base_url: None,
             currency: "USD".to_owned(),
             refresh_seconds: 60,
+            stale_minutes: 15,
+            chart_files: BTreeSet::new(),
         }
     }
 }
@@ -153,6 +164,12 @@ impl Theme {
         let html = self.tera.render(template, &context).with_context(|| format!("rendering `{template}`"))?;
         Ok(with_symbols(html))
     }
+}
+
+/// The program's icon as an address that holds all of it, for a page that is not of a site.
+pub fn icon_address() -> String {
+    let (_, svg, _) = embedded::ASSETS.iter().find(|asset| asset.0 == ICON).expect("the theme has the icon");
+    format!("data:image/svg+xml,{}", percent_encode(svg, NON_ALPHANUMERIC))
 }
 
 /// A reference to an icon's shape, which [`with_symbols`] brings along.
@@ -253,7 +270,7 @@ pub fn render(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Re
         ..frame(settings, root, section)
     };
     let mut site = Site::default();
-    let overview = pages::overview::view(snapshot)?;
+    let overview = pages::overview::view(snapshot, settings)?;
     site.add("index.html", theme.page("overview.html", &frame("./", "overview"), overview)?)?;
     let positions: Vec<usize> = (0..snapshot.wrappers.len()).collect();
     let pages = parallel::map(&positions, |&at| wrapper_page(snapshot, at, theme, &frame("../", "wrappers")));
@@ -281,6 +298,7 @@ pub fn render(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Re
     for Asset { path, bytes, sha256 } in &theme.assets {
         site.add_asset(path, bytes, sha256)?;
     }
+    files::add(&mut site, snapshot, settings)?;
     reach::add(&mut site, snapshot, settings)?;
     Ok(site)
 }

@@ -7,6 +7,7 @@ use crate::analysis::figures::Figures;
 use crate::analysis::window::MAX_HOURS;
 use crate::model::bucket::Bucket;
 use crate::report::export::Format;
+use crate::report::icon_address;
 use crate::serve::api::{ALL, Answer, ENDPOINTS, Endpoint, Parameter};
 use crate::serve::operations::{LINES, MOST_BYTES, MOST_RECORD_BYTES, MOST_RECORDS};
 use crate::serve::sign_in::COOKIE_NAME;
@@ -352,11 +353,11 @@ fn status() -> Value {
 /// The page. All of its text is ours, so nothing needs escaping.
 pub fn page() -> String {
     let rows: String = ENDPOINTS.iter().map(section).collect();
-    let version = env!("CARGO_PKG_VERSION");
+    let (version, icon) = (env!("CARGO_PKG_VERSION"), icon_address());
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>dash API</title>\n\
-         <link rel=\"stylesheet\" href=\"docs.css\">\n</head>\n<body>\n<main>\n<h1>The API of dash {version}</h1>\n\
+         <link rel=\"icon\" href=\"{icon}\">\n<link rel=\"stylesheet\" href=\"docs.css\">\n</head>\n<body>\n<main>\n<h1>The API of dash {version}</h1>\n\
          <p>JSON over <code>GET</code>, each answer with an <code>ETag</code>. The same as an \
          <a href=\"openapi.json\">OpenAPI 3.1 document</a>. <a href=\"../\">Back to the site</a></p>\n\
          <section>\n<h2><code>POST /api/v1/operations</code></h2>\n<p>Report operations, as JSON, a JSON array or \

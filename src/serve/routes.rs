@@ -49,7 +49,7 @@ pub fn routes(shared: &Shared) -> BoxedFilter<(Response,)> {
     let with = || request.clone();
     let (asked, reports, seats) = (shared.clone(), shared.clone(), shared.clone());
     let status = Arc::clone(&shared.status);
-    let (keeper, leaving) = (Arc::clone(&shared.keeper), Arc::clone(&shared.keeper));
+    let [keeper, leaving, asking] = [(); 3].map(|()| Arc::clone(&shared.keeper));
 
     let report = path("api")
         .and(path("v1").or(warp::any()).unify())
@@ -69,7 +69,9 @@ pub fn routes(shared: &Shared) -> BoxedFilter<(Response,)> {
 
     let site = report
         .or(read)
-        .or(path!("live.json").and(warp::ext::optional::<Pass>()).map(move |pass| live_mark(&status, pass)))
+        .or(path!("live.json")
+            .and(warp::ext::optional::<Pass>())
+            .map(move |pass| live_mark(&status, asking.asks(), pass)))
         .or(path!("ws")
             .and(warp::ext::get::<OnUpgrade>())
             .and(warp::ws())
@@ -86,10 +88,11 @@ pub fn routes(shared: &Shared) -> BoxedFilter<(Response,)> {
     below(&shared.base_path).and(site).or(elsewhere).map(secured).boxed()
 }
 
-/// A page opens a WebSocket where this says that someone answers.
-fn live_mark(status: &Status, pass: Option<Pass>) -> Response {
+/// A page opens a WebSocket where this says that someone answers, and offers to sign in where there are users.
+fn live_mark(status: &Status, users: bool, pass: Option<Pass>) -> Response {
     let (notice, user) = (status.notice.borrow().clone(), pass.map(|pass| pass.identity.name));
-    let mark = json!({"live": true, "version": env!("CARGO_PKG_VERSION"), "notice": notice, "user": user});
+    let version = env!("CARGO_PKG_VERSION");
+    let mark = json!({"live": true, "version": version, "notice": notice, "users": users, "user": user});
     plain(warp::http::StatusCode::OK, JSON, mark.to_string())
 }
 

@@ -9,6 +9,7 @@ use warp::reply::Response;
 use crate::access::Identity;
 use crate::access::sessions::LASTS_MS;
 use crate::report::hosting::HTML;
+use crate::report::icon_address;
 use crate::serve::answer::{TEXT, form_value, plain};
 use crate::serve::client::Client;
 use crate::serve::keeper::{Keeper, Pass, Refusal};
@@ -148,7 +149,8 @@ fn page(status: StatusCode, up: &str, main: &str) -> Response {
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"robots\" content=\"noindex\">\n<title>Sign in</title>\n\
-         <link rel=\"stylesheet\" href=\"./{up}{STYLE}\">\n</head>\n<body>\n<main>\n{main}</main>\n</body>\n</html>\n"
+         <link rel=\"icon\" href=\"{}\">\n<link rel=\"stylesheet\" href=\"./{up}{STYLE}\">\n</head>\n<body>\n<main>\n{main}</main>\n</body>\n</html>\n",
+        icon_address()
     );
     plain(status, HTML, html)
 }

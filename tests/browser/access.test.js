@@ -37,7 +37,7 @@ async function check(t, name) {
   await page.evaluate(axe);
   for (const colorScheme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme });
-    for (const [width, height] of [[390, 844], [1440, 900]]) {
+    for (const [width, height] of [[390, 844], [820, 1180], [1440, 900]]) {
       await page.setViewportSize({ width, height });
       assert.deepEqual(await findings(page), [], `${name}, ${colorScheme}, ${width} px`);
     }

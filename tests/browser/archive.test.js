@@ -1,6 +1,6 @@
 // A kept snapshot, opened as files: `DASH_SITE=<folder of a site with one> node --test archive.test.js`.
 import assert from "node:assert/strict";
-import { copyFileSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
@@ -43,5 +43,10 @@ test("the self-contained overview works on its own", options, async (t) => {
   assert.ok(await page.locator(".chart-system .plot:visible").first().isVisible());
   const style = await page.locator(".site-header").evaluate((header) => getComputedStyle(header).borderBottomStyle);
   assert.equal(style, "solid");
+  const menu = page.locator('.save[data-of="chart-system"]');
+  await menu.locator("summary").click();
+  assert.equal(await menu.getByRole("button").count(), 1, "without Plotly, values are what can be saved");
+  const [saved] = await Promise.all([page.waitForEvent("download"), menu.getByRole("button", { name: "CSV" }).click()]);
+  assert.match(readFileSync(await saved.path(), "utf8"), /^time,"External_API, %"/);
   assert.deepEqual(page.complaints, []);
 });

@@ -5,6 +5,7 @@ import { chromium } from "playwright-core";
 const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
 export const desktop = { viewport: { width: 1280, height: 900 } };
+export const tablet = { viewport: { width: 820, height: 1180 }, hasTouch: true, isMobile: true };
 export const phone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 
 // How to wait for a function: by the clock, since a page on which nothing moves may draw no frames.

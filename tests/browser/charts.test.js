@@ -5,7 +5,7 @@ import { readdirSync } from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
-import { desktop, drawn, launch, often, open, phone, shownRange, zoom } from "./browser.js";
+import { desktop, drawn, launch, often, open, phone, shownRange, tablet, zoom } from "./browser.js";
 
 const folder = process.env.DASH_SITE;
 const options = { skip: folder ? false : "`DASH_SITE` names no folder" };
@@ -50,7 +50,7 @@ const geometry = (page, chart, plotly) =>
   );
 
 test("with scripts off every chart is there, and ranges are links", options, async (t) => {
-  for (const size of [desktop, phone]) {
+  for (const size of [desktop, tablet, phone]) {
     const page = await open(browser, at("index.html"), { ...size, javaScriptEnabled: false });
     t.after(() => page.context().close());
     assert.equal(await drawing(page, "chart-system").count(), 1);
@@ -86,7 +86,7 @@ test("choosing a range does not move the page", options, async (t) => {
 });
 
 test("Plotly takes the place of a drawing and nothing moves", options, async (t) => {
-  for (const size of [desktop, phone]) {
+  for (const size of [desktop, tablet, phone]) {
     const page = await open(browser, at(wrapper()), size, (page) =>
       page.addInitScript(() => {
         window.shifts = 0;

@@ -17,7 +17,7 @@ after(() => browser.close());
 
 // Opens the site as a daemon would serve it, with this test at the other end of the socket.
 async function follow(t, replaced) {
-  replaced["live.json"] = '{"live":true}';
+  replaced["live.json"] ??= '{"live":true}';
   const { url } = await host(t, folder, replaced);
   const other = { received: [] };
   const page = await open(browser, url, desktop, (page) =>
@@ -167,4 +167,21 @@ test("strange frames are passed over", options, async (t) => {
   other.socket.send(JSON.stringify({ event: "refresh", snapshot: "x", changed: null }));
   await page.waitForLoadState("networkidle");
   assert.deepEqual(page.complaints, []);
+});
+
+test("where there are users, a page says who is signed in and where to", options, async (t) => {
+  const marks = [
+    [{}, null],
+    [{ users: true }, "Sign in"],
+    [{ users: true, user: "<b>ana" }, "<b>ana"],
+  ];
+  for (const [mark, shown] of marks) {
+    const { page } = await follow(t, { "live.json": JSON.stringify({ live: true, ...mark }) });
+    const account = page.locator("#account");
+    assert.equal(await account.isVisible(), shown !== null);
+    if (!shown) continue;
+    assert.equal(await account.innerText(), shown);
+    assert.match(await account.evaluate((link) => link.href), /\/team\/sign-in$/);
+    assert.deepEqual(page.complaints, []);
+  }
 });

@@ -93,6 +93,15 @@ test("the site can be installed", options, async (t) => {
   const { errors, data, url: found } = await session.send("Page.getAppManifest");
   assert.deepEqual(errors, []);
   assert.equal(found, `${url}site.webmanifest`);
-  const [icon] = JSON.parse(data).icons;
-  assert.match(readFileSync(path.join(folder, icon.src), "utf8"), /^<svg/);
+  for (const { src, sizes, type } of JSON.parse(data).icons) {
+    const bytes = readFileSync(path.join(folder, src));
+    if (type !== "image/png") {
+      assert.match(bytes.toString(), /^<svg/);
+      continue;
+    }
+    assert.equal(bytes.subarray(1, 4).toString(), "PNG");
+    assert.equal(`${bytes.readUInt32BE(16)}x${bytes.readUInt32BE(20)}`, sizes);
+  }
+  const touch = await page.locator('link[rel="apple-touch-icon"]').getAttribute("href");
+  assert.equal(readFileSync(path.join(folder, touch)).readUInt32BE(16), 180);
 });

@@ -5,7 +5,7 @@ import { readdirSync } from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
-import { desktop, drawn, launch, open, phone } from "./browser.js";
+import { desktop, drawn, launch, open, phone, tablet } from "./browser.js";
 
 const folder = process.env.DASH_SITE;
 const options = { skip: folder ? false : "`DASH_SITE` names no folder" };
@@ -34,24 +34,35 @@ test("every page opens without an error, from nowhere but its folder", options, 
   }
 });
 
-test("no page is wider than a phone", options, async () => {
-  for (const name of ["index.html", "activity.html", "data-quality.html", ...wrapperPages()]) {
-    const page = await open(browser, at(name), phone);
-    const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-    assert.ok(wider <= 0, `${name} is ${wider} px wider than a phone`);
-    await page.context().close();
+test("no page is wider than a phone or a tablet", options, async () => {
+  for (const size of [phone, tablet]) {
+    for (const name of ["index.html", "activity.html", "data-quality.html", ...wrapperPages()]) {
+      const page = await open(browser, at(name), size);
+      const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(wider <= 0, `${name} is ${wider} px wider than ${size.viewport.width} px`);
+      await page.context().close();
+    }
   }
 });
 
-test("charts are saved as PNG and SVG", options, async (t) => {
-  const page = await open(browser, at("index.html"));
+test("on a tablet the navigation is in reach, and tables are tables", options, async (t) => {
+  const page = await open(browser, at("index.html"), tablet);
   t.after(() => page.context().close());
-  await drawn(page, "chart-system");
-  for (const [title, name] of [["Download as PNG", /-system\.png$/], ["Download as SVG", /-system\.svg$/]]) {
-    await page.locator("#chart-system").hover();
-    const saved = page.waitForEvent("download");
-    await page.locator(`#chart-system [data-title="${title}"]`).click();
-    assert.match((await saved).suggestedFilename(), name);
+  assert.equal(await page.locator("#menu-button").isVisible(), false);
+  const places = await page.locator(".site-nav a:visible").evaluateAll((links) => links.map((link) => link.getBoundingClientRect().toJSON()));
+  assert.ok(places.length >= 5 && places.every(({ top, right }) => top === places[0].top && right <= 820), "the navigation is one line");
+  assert.equal(await page.locator("#wrapper-table").evaluate((table) => getComputedStyle(table).display), "table");
+  const cards = await page.locator(".panel.figure").evaluateAll((cards) => cards.map((card) => card.getBoundingClientRect().width));
+  assert.ok(cards.length === 4 && cards.every((width) => width > 170), `cards are ${cards} px wide`);
+});
+
+test("a page that has stood for long says that its data is old", options, async (t) => {
+  for (const [clock, old] of [["2026-01-25T13:05:00Z", false], ["2026-01-25T13:30:00Z", true]]) {
+    const page = await open(browser, at("index.html"), desktop, (page) => page.clock.setFixedTime(clock));
+    t.after(() => page.context().close());
+    await page.waitForFunction(() => document.querySelector('[data-stamp="last_data"]').textContent.includes("ago"), null, { polling: 50 });
+    assert.equal(await page.locator(".verdict-symbol.status-stale").count(), Number(old), clock);
+    assert.equal(await page.locator('[data-stamp="last_data"].stale').count(), Number(old), clock);
   }
 });
 

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
-import { drawn, launch, open, phone } from "./browser.js";
+import { drawn, launch, open, phone, tablet } from "./browser.js";
 
 const program = process.env.DASH_BIN;
 const options = { skip: program ? false : "`DASH_BIN` names no program", timeout: 120000 };
@@ -62,6 +62,7 @@ after(async () => {
 const strangers = [
   { name: "a phone", set: phone, clock: moment, wrappers: 11 },
   { name: "a desktop in a place with two times, years behind", set: { timezoneId: "America/New_York" }, clock: "2019-03-10T06:59:00Z", wrappers: 3 },
+  { name: "a tablet in a place without such a night, in the dark, years ahead", set: { ...tablet, colorScheme: "dark", timezoneId: "Asia/Kathmandu" }, clock: "2031-07-01T12:00:00Z", wrappers: 3 },
 ];
 
 for (const { name, set, clock, wrappers } of strangers) {
@@ -91,7 +92,7 @@ test("what never succeeded says so, and what was silent has no score", options, 
   const page = await open(browser, pathToFileURL(path.join(folder, "output/index.html")).href);
   t.after(() => page.context().close());
   const row = (name) => page.locator("#wrapper-table tbody tr", { has: page.getByText(name, { exact: true }) });
-  assert.match(await row("Never succeeded").innerText(), /Critical\s+0 %\s+0 %/);
+  assert.match(await row("Never succeeded").innerText(), /Critical\s+0\s%\s+0\s%/);
   assert.match(await row("Long ago").innerText(), /No data\s+–\s+–/);
-  assert.match(await row("Steady").innerText(), /Healthy\s+100 %/);
+  assert.match(await row("Steady").innerText(), /Healthy\s+100\s%/);
 });

@@ -141,10 +141,11 @@ fn what_cannot_be_asked_for_says_what_can() {
 #[test]
 fn memory_does_not_follow_the_number_of_operations() {
     let folder = site("");
-    folder.sample(&["--days", "1", "--rate", "60/min", "--now", MOMENT]);
+    folder.sample(&["--days", "1", "--rate", "120/min", "--now", MOMENT]);
     let log = std::fs::metadata(folder.path("content/operations/sample.jsonl")).expect("it is there").len();
     let mut export = process(&folder);
     export.args(["export", "--operations", "--hours", "720", "--now", MOMENT]).stdout(Stdio::null());
     let memory = peak(export);
-    assert!(log > 20_000_000 && memory < 18_000_000, "{memory} bytes for a log of {log}");
+    // Half of it is the program itself.
+    assert!(log > 40_000_000 && memory < 20_000_000, "{memory} bytes for a log of {log}");
 }

@@ -14,6 +14,7 @@ mod faults;
 mod golden;
 mod limits;
 mod logrotate;
+mod pictures;
 mod reach;
 mod publish;
 mod python;

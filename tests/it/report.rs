@@ -1,6 +1,7 @@
 //! A finished site, looked at from outside: its links, its scripts, its escaping and its numbers.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 
 use dash::analysis::facts::Facts;
 use dash::analysis::snapshot::{WrapperReport, snapshot};
@@ -162,6 +163,39 @@ fn hostile_names_are_text() {
     assert!(index.contains(&"long-".repeat(40)));
     let names: BTreeSet<_> = site.files().keys().filter(|path| path.starts_with("wrappers/")).collect();
     assert_eq!(names.len(), seeded::week().wrappers.len());
+}
+
+#[test]
+fn scripts_and_styles_are_within_their_budget() {
+    let site = site_of(&seeded::week());
+    let is_code =
+        |path: &str| path.starts_with("assets/") && (path.ends_with(".js") || path.ends_with(".css"));
+    let packed = |bytes: &[u8]| {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        packer.write_all(bytes).expect("memory takes it");
+        packer.finish().expect("memory takes it").len()
+    };
+    let code: usize =
+        site.files().iter().filter(|(path, _)| is_code(path)).map(|(_, bytes)| packed(bytes)).sum();
+    assert!((100_000..=500_000).contains(&code), "{code} bytes, as gzip packs them");
+}
+
+#[test]
+fn old_data_is_told_before_what_it_says() {
+    let facts = seeded::week();
+    let newest = snapshot(&facts).system.last_data_ms.expect("there are operations");
+    let page = |minutes: i64, stale_minutes: u32| {
+        let facts = Facts { moment_ms: newest + minutes * 60_000, ..facts.clone() };
+        let settings = SiteSettings { stale_minutes, ..SiteSettings::default() };
+        let theme = Theme::embedded().expect("the embedded theme is valid");
+        let site = render(&snapshot(&facts), &theme, &settings).expect("every page renders");
+        text(&site, "index.html").to_owned()
+    };
+    assert!(!page(14, 15).contains("Old data"));
+    let old = page(21, 15);
+    assert!(old.contains("Old data: the newest operation ended 21 minutes before this was built."));
+    assert!(old.contains("needed attention") && !old.contains("need attention"));
+    assert!(page(300, 15).contains("ended 5 hours before") && !page(300, 0).contains("Old data"));
 }
 
 #[test]

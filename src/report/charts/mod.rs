@@ -4,7 +4,8 @@
 //! take the drawing's place ([`data`]), and a Plotly figure for the API ([`figure`]). What has no data is `None`,
 //! and drawn as a gap.
 //!
-//! To add a chart: a file with a function from figures of the analysis to a [`Chart`], and its place on a page.
+//! To add a chart: a file with a function from figures of the analysis to a [`Chart`], its row in [`table`], and
+//! its place on a page.
 
 use crate::analysis::activity::{Event, EventKind, FEED_HOURS};
 use crate::analysis::figures::Figures;
@@ -25,6 +26,8 @@ pub mod number;
 pub mod figure;
 pub mod data;
 pub mod inline;
+pub mod rows;
+pub mod table;
 
 use crate::report::charts::axis::{Axis, Tick};
 use crate::report::charts::number::rounded;

@@ -1,11 +1,16 @@
 //! What each page shows, picked from the snapshot in the shape that its template reads.
 
+use std::collections::BTreeMap;
+
+use anyhow::Result;
 use serde::Serialize;
 use tera::Context;
 
 use crate::analysis::snapshot::Snapshot;
 use crate::model::notes::Sample;
 use crate::model::rollup::InFlight;
+use crate::report::charts::table::Row;
+use crate::report::pages::chart::ChartView;
 
 pub mod activity;
 pub mod chart;
@@ -65,4 +70,14 @@ impl<'a> InFlightRow<'a> {
 fn built(snapshot: &Snapshot, context: &mut Context) {
     context.insert("generated_at", &snapshot.facts.moment_ms);
     context.insert("last_data", &snapshot.system.last_data_ms);
+}
+
+/// Charts as templates read them, by name.
+fn charts<S>(rows: &[Row<S>], of: &S, chosen: &str) -> Result<BTreeMap<&'static str, ChartView>> {
+    let view = |row: &Row<S>| {
+        let draw = |at| (row.draw)(of, at);
+        let view = if row.ranged { ChartView::ranged(chosen, draw) } else { ChartView::single(draw(0)) };
+        Ok((row.name, view?))
+    };
+    rows.iter().map(view).collect()
 }

@@ -6,14 +6,16 @@ use tera::Context;
 
 use crate::analysis::activity::FEED_HOURS;
 use crate::analysis::health::Status;
-use crate::analysis::snapshot::{Snapshot, Summary, WrapperReport, charted};
+use crate::analysis::snapshot::{Snapshot, Summary, WrapperReport};
 use crate::analysis::trend::{stretches, system_before};
 use crate::model::bucket::Bucket;
-use crate::report::charts::{health, marks_of, operations, performance};
+use crate::model::time::MINUTE_MS;
+use crate::report::SiteSettings;
+use crate::report::charts::table::OfSystem;
 use crate::report::format;
-use crate::report::pages::built;
 use crate::report::pages::change::{Change, Good, count, points, relative};
-use crate::report::pages::chart::{ChartView, choices};
+use crate::report::pages::chart::choices;
+use crate::report::pages::{built, charts};
 use crate::report::spark::{Spark, from_zero, share, spark};
 
 /// Entries of the feed on the first page.
@@ -53,20 +55,14 @@ struct Cards {
     success_spark: Option<Spark>,
 }
 
-pub fn view(snapshot: &Snapshot) -> Result<Context> {
-    let drawn: Vec<_> = charted(snapshot.facts).into_iter().map(|at| &snapshot.wrappers[at]).collect();
-    let detailed = drawn.iter().filter_map(|wrapper| Some((wrapper, wrapper.detail.as_ref()?)));
-    let ranges = |at: usize| -> Vec<_> {
-        detailed.clone().map(|(w, detail)| (w.summary.name.as_str(), &detail.ranges[at])).collect()
-    };
-    let (choices, chosen) = choices(detailed.clone().map(|(_, detail)| detail.ranges.as_slice()));
-    let marks = |at: usize| -> Vec<_> {
-        let all = detailed.clone().flat_map(|(w, detail)| marks_of(&detail.ranges[at], &w.activity));
-        all.filter(|mark| mark.status == Status::Critical).collect()
-    };
+pub fn view(snapshot: &Snapshot, settings: &SiteSettings) -> Result<Context> {
+    let of = OfSystem::of(snapshot);
+    let (choices, chosen) = choices(of.detailed().map(|(_, detail)| detail.ranges.as_slice()));
     let mut context = Context::new();
     built(snapshot, &mut context);
     context.insert("system", &snapshot.system);
+    context.insert("stale_minutes", &settings.stale_minutes);
+    context.insert("stale", &stale(snapshot, settings));
     context.insert("window", &format::stretch(snapshot.facts.settings.health.window_minutes));
     context.insert("cards", &cards(snapshot));
     context.insert("statuses", &statuses(snapshot));
@@ -75,12 +71,8 @@ pub fn view(snapshot: &Snapshot) -> Result<Context> {
     context.insert("more_troubled", &worst.len().saturating_sub(NAMED));
     context.insert("choices", &choices);
     context.insert("chosen", chosen);
-    context
-        .insert("performance", &ChartView::ranged(chosen, |at| performance::system(&ranges(at), marks(at)))?);
-    context.insert("operations", &ChartView::ranged(chosen, |at| operations::by_wrapper(&ranges(at)))?);
-    let bars = health::bars(drawn.iter().map(|wrapper| &wrapper.summary));
-    context.insert("health", &ChartView::single(bars)?);
-    context.insert("drawn", &drawn.len());
+    context.insert("charts", &charts(&OfSystem::CHARTS, &of, chosen)?);
+    context.insert("drawn", &of.drawn.len());
     context.insert("wrappers", &rows(snapshot));
     context.insert("activity", &snapshot.activity[..snapshot.activity.len().min(ACTIVITY)]);
     context.insert("feed_hours", &FEED_HOURS);
@@ -89,6 +81,14 @@ pub fn view(snapshot: &Snapshot) -> Result<Context> {
     let failing = snapshot.facts.sources.iter().filter(|source| !source.problems.is_empty()).count();
     context.insert("failing_sources", &failing);
     Ok(context)
+}
+
+/// How long before the snapshot the newest operation ended, in words, where that is worth saying.
+fn stale(snapshot: &Snapshot, settings: &SiteSettings) -> Option<String> {
+    let age_ms = snapshot.facts.moment_ms - snapshot.system.last_data_ms?;
+    let minutes = u32::try_from(age_ms / MINUTE_MS).ok()?;
+    let is_old = settings.stale_minutes > 0 && minutes >= settings.stale_minutes;
+    is_old.then(|| format::age(minutes))
 }
 
 fn rows<'a>(snapshot: &'a Snapshot) -> Vec<Row<'a>> {

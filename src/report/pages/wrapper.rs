@@ -8,14 +8,14 @@ use tera::Context;
 
 use crate::analysis::activity::FEED_HOURS;
 use crate::analysis::breakdown::parts;
-use crate::analysis::snapshot::{Detail, Snapshot, WrapperReport};
+use crate::analysis::snapshot::{Detail, Snapshot};
 use crate::analysis::trend::{cells, scores, stretches, wrapper_before};
-use crate::report::charts::{Chart, errors, latency, marks_of, models, operations, performance};
+use crate::report::charts::table::OfWrapper;
 use crate::report::format;
 use crate::report::pages::change::{Change, Good, points, relative};
-use crate::report::pages::chart::{ChartView, choices};
+use crate::report::pages::chart::choices;
 use crate::report::pages::timeline::TimelineView;
-use crate::report::pages::{InFlightRow, SampleRow};
+use crate::report::pages::{InFlightRow, SampleRow, charts};
 use crate::report::spark::{Spark, from_zero, share, spark};
 
 /// Entries of the wrapper's own feed.
@@ -72,7 +72,8 @@ pub fn view(snapshot: &Snapshot, at: usize, detail: &Detail, currency: &str) -> 
     context.insert("choices", &choices);
     context.insert("chosen", chosen);
     context.insert("timeline", &TimelineView::of(&detail.cells.ranges, chosen));
-    insert_charts(&mut context, wrapper, detail, &Shown { chosen, currency })?;
+    let of = OfWrapper { wrapper, detail, currency };
+    context.insert("charts", &charts(&OfWrapper::CHARTS, &of, chosen)?);
     context.insert("breakdown", &detail.breakdown);
     context.insert("errors", &error_rows(detail));
     context.insert("series", &detail.by_series);
@@ -112,34 +113,6 @@ fn cards(snapshot: &Snapshot, at: usize) -> Cards {
         success_spark: spark(&success, share(&success), SPARK_HEIGHT),
         p95_spark: spark(&p95, from_zero(&p95), SPARK_HEIGHT),
     }
-}
-
-/// What all charts of the page share.
-struct Shown<'a> {
-    chosen: &'static str,
-    currency: &'a str,
-}
-
-fn insert_charts(
-    context: &mut Context,
-    wrapper: &WrapperReport,
-    detail: &Detail,
-    shown: &Shown,
-) -> Result<()> {
-    let (ranges, cells) = (&detail.ranges, &detail.cells);
-    let marks = |at: usize| marks_of(&ranges[at], &wrapper.activity);
-    let mut insert = |name: &'static str, draw: &dyn Fn(usize) -> Chart| -> Result<()> {
-        context.insert(name, &ChartView::ranged(shown.chosen, draw)?);
-        Ok(())
-    };
-    insert("performance", &|at| performance::dual(&ranges[at], marks(at)))?;
-    insert("percentiles", &|at| latency::percentiles(&ranges[at], marks(at)))?;
-    insert("distribution", &|at| latency::distribution(&cells.ranges[at].latency))?;
-    insert("heat", &|at| latency::heat(&cells.ranges[at].latency))?;
-    insert("operations", &|at| operations::by_outcome(&ranges[at], marks(at)))?;
-    insert("error_chart", &|at| errors::by_kind(&cells.errors, &cells.ranges[at].errors, marks(at)))?;
-    insert("cost", &|at| models::cost(&cells.models, &cells.ranges[at].models, shown.currency))?;
-    insert("tokens", &|at| models::tokens(&cells.models, &cells.ranges[at].models))
 }
 
 fn error_rows(detail: &Detail) -> Vec<ErrorRow<'_>> {

@@ -96,7 +96,8 @@ async fn a_password_opens_a_session_and_signing_out_ends_it() {
     let cookie = cookie(&answer);
     let with = [("cookie", cookie.as_str())];
     assert_eq!(server.ask("GET", "/about", &with).await.status, 200);
-    assert_eq!(server.ask("GET", "/live.json", &with).await.json()["user"], "ana");
+    let mark = server.ask("GET", "/live.json", &with).await.json();
+    assert_eq!((&mark["users"], &mark["user"]), (&true.into(), &"ana".into()));
     assert!(server.ask("GET", "/sign-in", &with).await.text().contains("<strong>ana</strong>"));
 
     let kept = std::fs::read_to_string(server.home.path().join(".dash/sessions.json")).expect("it is kept");

@@ -34,7 +34,9 @@ async fn every_path_of_the_document_answers_as_it_says() {
     {
         let answer = server.get(path).await;
         assert_eq!((answer.status, answer.header("content-type")), (200, content_type));
-        assert!(!answer.text().contains("http"), "it needs nothing from another host");
+        assert!(!answer.text().contains("://"), "it needs nothing from another host");
+        let brings_icon = answer.text().contains("rel=\"icon\" href=\"data:image/svg");
+        assert_eq!(brings_icon, path == "/api/docs", "a browser looks for an icon that is not told");
     }
 }
 

@@ -85,28 +85,24 @@ dash.charts = (() => {
     return figure;
   }
 
-  function save(element, format) {
-    const title = document.title.replace(/[^\p{L}\p{N}]+/gu, "-").slice(0, 60);
-    const layout = { ...element.layout, paper_bgcolor: colour("--panel"), plot_bgcolor: colour("--panel") };
-    const filename = `${title}-${element.id.replace("chart-", "")}`;
-    const { width, height } = element._fullLayout;
-    Plotly.downloadImage({ data: element.data, layout }, { format, filename, width, height, scale: format === "png" ? 2 : 1 });
+  // What the reader sees of a chart, saved; see `save.js`.
+  function save(button) {
+    const element = document.getElementById(button.closest("[data-of]").dataset.of);
+    const { chart, hidden } = stateOf(element);
+    button.closest("details").open = false;
+    if (window.Plotly) draw(element);
+    return dash.save(element, button.dataset.save, { chart, view: chart.views[labelFor(chart.views)], hidden, range });
   }
 
   function config(overTime) {
-    const { camera, disk, home } = Plotly.Icons;
-    const savers = [
-      { name: "png", title: "Download as PNG", icon: camera, click: (element) => save(element, "png") },
-      { name: "svg", title: "Download as SVG", icon: disk, click: (element) => save(element, "svg") },
-    ];
-    const whole = { name: "whole", title: "Whole range", icon: home, click: leaveZoom };
+    const whole = { name: "whole", title: "Whole range", icon: Plotly.Icons.home, click: leaveZoom };
     return {
       responsive: true,
-      displayModeBar: matchMedia("(pointer: coarse)").matches || "hover",
+      displayModeBar: overTime && (matchMedia("(pointer: coarse)").matches || "hover"),
       displaylogo: false,
       doubleClick: false,
       showTips: false,
-      modeBarButtons: overTime ? [savers, ["zoomIn2d", "zoomOut2d"], [whole]] : [savers],
+      modeBarButtons: [["zoomIn2d", "zoomOut2d"], [whole]],
     };
   }
 
@@ -197,11 +193,24 @@ dash.charts = (() => {
   }
 
   addEventListener("hashchange", setRange);
-  addEventListener("load", drawInView);
+  addEventListener("load", () => {
+    // A page in one file carries no Plotly: of its charts only the values can be saved.
+    document.documentElement.classList.toggle("no-plotly", !window.Plotly);
+    drawInView();
+  });
   document.documentElement.addEventListener("dash:theme", drawInView);
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.(".legend button");
     if (button) toggle(button);
+    const saver = event.target.closest?.("[data-save]");
+    if (saver) save(saver);
+    for (const open of document.querySelectorAll(".save[open]")) if (!open.contains(event.target)) open.open = false;
+  });
+  document.addEventListener("keydown", (event) => {
+    const open = event.key === "Escape" && event.target.closest?.(".save[open]");
+    if (!open) return;
+    open.open = false;
+    open.querySelector("summary").focus();
   });
 
   return { update };

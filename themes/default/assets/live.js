@@ -180,7 +180,18 @@ dash.live = (() => {
   // A plain file host serves the file that was built, which says `false`: asking for the socket there would
   // only put an error into the console.
   async function answers() {
-    return JSON.parse(await read("live.json")).live === true;
+    const mark = JSON.parse(await read("live.json"));
+    setAccount(mark);
+    return mark.live === true;
+  }
+
+  // Who is signed in, and the way in and out, where the daemon knows users.
+  function setAccount({ users, user }) {
+    const account = document.getElementById("account");
+    account.hidden = !users;
+    account.href = new URL("sign-in", root);
+    account.textContent = user ?? "Sign in";
+    if (user) account.title = `Signed in as ${user}`;
   }
 
   // A device that slept, or was without a network, does not wait for its turn. A socket may have died

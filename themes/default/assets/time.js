@@ -46,6 +46,18 @@ dash.time = (() => {
       element.title = full(date);
       element.textContent = words ? `${brief(date)}, ${words}` : full(date);
     }
+    showAge();
+  }
+
+  // A page that has stood for long says so where it was not built old already; what was kept is meant to be.
+  function showAge() {
+    const verdict = document.getElementById("verdict");
+    const last = document.querySelector('[data-stamp="last_data"]');
+    const newest = Date.parse(last?.querySelector("time")?.dateTime ?? "");
+    const most = Number(verdict?.dataset.staleMinutes ?? 0) * 60000;
+    const old = most > 0 && now() - newest >= most && !document.getElementById("kept");
+    last?.classList.toggle("stale", old);
+    verdict?.querySelector(".verdict-symbol").classList.toggle("status-stale", old || "stale" in verdict.dataset);
   }
 
   // Puts the snapshot's own times where a page shows them.
