@@ -17,6 +17,7 @@ mod rotate;
 mod seeded;
 mod serve;
 mod service;
+mod soak;
 mod sources;
 mod sources_quality;
 mod sources_shapes;
