@@ -18,6 +18,7 @@ pub fn run(common: &Common, talk: &Talk) -> Result<()> {
     let site = Site::open(common)?;
     let mut store = Store::open(&site.config.root)?;
     let built = pipeline::build(&mut store, &site.plan(), &talk.progress())?;
+    site.clean_inbox(&store)?;
     list::refresh(&site.output, &built.theme, &site.config.site)?;
     drop(store);
     if talk.json {

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::talk::Talk;
 
@@ -62,6 +62,17 @@ pub struct Common {
     /// Results as JSON on standard output
     #[arg(long, global = true)]
     json: bool,
+    /// How events and errors are written on standard error
+    #[arg(long, global = true, value_name = "FORMAT", env = "DASH_LOG_FORMAT", default_value = "text")]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    /// For people
+    Text,
+    /// A JSON object a line, with `timestamp`, `level` and `message`
+    Json,
 }
 
 fn moment(text: &str) -> Result<DateTime<Utc>, String> {

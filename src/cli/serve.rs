@@ -65,7 +65,9 @@ pub fn run(arguments: &Serve, common: &Common, talk: &Talk) -> Result<()> {
         build::summary(&built, begun.elapsed().as_secs_f64()).iter().for_each(|line| talk.say(line));
     }
     let (watch, rebuild) = (arguments.watched(&site, common), rebuild(arguments.clone(), common.clone()));
-    let daemon = Daemon { root, output, settings, rebuild: Some(rebuild), watch };
+    let talk = *talk;
+    let ready = Box::new(move |line: &str| talk.say(line));
+    let daemon = Daemon { root, output, settings, rebuild: Some(rebuild), watch, ready };
     runtime.block_on(serve(listener, daemon, stopped()))
 }
 
@@ -117,6 +119,7 @@ fn rebuild(arguments: Serve, common: Common) -> Rebuild {
 fn build_site(site: &Site, progress: &(dyn Fn(Progress) + Sync)) -> Result<Built> {
     let mut store = Store::open(&site.config.root)?;
     let built = pipeline::build(&mut store, &site.plan(), progress)?;
+    site.clean_inbox(&store)?;
     list::refresh(&site.output, &built.theme, &site.config.site)?;
     Ok(built)
 }

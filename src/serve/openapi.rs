@@ -68,6 +68,7 @@ fn report() -> Value {
             "413": error("The body is too large"),
             "415": error("The body is of another type"),
             "503": error("The records could not be written; send them again"),
+            "507": error("The inbox is full; send them again when builds have read it"),
             "default": error("Something is wrong; `error.message` says what"),
         },
     }})

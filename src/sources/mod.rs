@@ -130,6 +130,7 @@ fn read_in_blocks(reading: &Reading, block_bytes: usize) -> Read {
             limits: reading.limits,
             known: reading.known,
             max_line_bytes,
+            now_ms,
         },
         bytes_total: files.iter().map(|file| file.found.stat.size).sum(),
         progress: reading.progress,

@@ -34,7 +34,8 @@ async fn an_empty_folder_is_an_error_that_says_what_to_do() {
     let settings = ServeSettings { bind: "127.0.0.1:0".parse().expect("valid"), ..Default::default() };
     let root = output.path().to_owned();
     let listener = bind(&settings, &root).expect("a free port");
-    let daemon = Daemon { output: root.clone(), root, settings, rebuild: None, watch: Vec::new() };
+    let (watch, ready) = (Vec::new(), Box::new(|_: &str| {}));
+    let daemon = Daemon { output: root.clone(), root, settings, rebuild: None, watch, ready };
     let error = serve(listener, daemon, std::future::pending()).await.expect_err("there is nothing to serve");
     assert!(error.to_string().contains("run `dash build` first"), "{error:#}");
 }
