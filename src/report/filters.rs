@@ -87,6 +87,10 @@ impl Formatter for HtmlSafe {
         writer: &mut W,
         fragment: &str,
     ) -> std::io::Result<()> {
+        // The first byte of the separators is rare, and all others are ASCII.
+        if !fragment.bytes().any(|byte| matches!(byte, b'<' | b'>' | b'&' | 0xe2)) {
+            return writer.write_all(fragment.as_bytes());
+        }
         let unsafe_in_html = |c: char| matches!(c, '<' | '>' | '&' | '\u{2028}' | '\u{2029}');
         for piece in fragment.split_inclusive(unsafe_in_html) {
             let last = piece.chars().next_back().filter(|&c| unsafe_in_html(c));

@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 
 use dash::analysis::facts::Facts;
 use dash::analysis::snapshot::{WrapperReport, snapshot};
-use dash::report::charts::figure::{Figure, Reader, figure};
-use dash::report::charts::{Chart, health, latency, marks_of, performance};
+use dash::report::charts::{Across, Chart, health, latency, marks_of, performance};
 use dash::report::site::Site;
 use dash::report::{SiteSettings, Theme, render};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::seeded;
 
@@ -44,36 +43,28 @@ fn scripts(html: &str) -> Vec<(&str, &str)> {
         .collect()
 }
 
-/// The figures that a page carries of a chart, by range.
-fn figures(html: &str, id: &str) -> Value {
-    let tag = format!("id=\"figures-{id}\"");
+/// What a page's script is told of a chart.
+fn data(html: &str, id: &str) -> Value {
+    let tag = format!("id=\"data-{id}\"");
     let (_, json) =
         scripts(html).into_iter().find(|(open, _)| open.contains(&tag)).expect("the chart is there");
-    let written: Value = serde_json::from_str(json).expect("JSON");
-    let figure = |own: &Value| {
-        let mut figure = together(&written["common"], own);
-        let data = figure["data"].as_object().map(|traces| traces.values().cloned().collect::<Vec<_>>());
-        figure["data"] = data.unwrap_or_default().into();
-        figure
-    };
-    let ranges = written["ranges"].as_object().expect("ranges");
-    ranges.iter().map(|(range, own)| (range.clone(), figure(own))).collect::<serde_json::Map<_, _>>().into()
+    serde_json::from_str(json).expect("JSON")
 }
 
-/// What all ranges say, and what one says besides.
-fn together(common: &Value, own: &Value) -> Value {
-    match (common, own) {
-        (Value::Object(common), Value::Object(own)) => {
-            let mut fields = common.clone();
-            for (name, value) in own {
-                let part = common.get(name).map_or_else(|| value.clone(), |part| together(part, value));
-                fields.insert(name.clone(), part);
-            }
-            fields.into()
-        }
-        (common, Value::Null) => common.clone(),
-        (_, own) => own.clone(),
-    }
+/// The values of each series in one view of a chart.
+fn values(chart: &Value, range: &str) -> Vec<Vec<Option<f64>>> {
+    let number = |text: &str| (!text.is_empty()).then(|| text.parse().expect("a number"));
+    let cells = |text: &Value| text.as_str().expect("text").split(',').map(number).collect();
+    chart["views"][range]["values"].as_array().expect("a row a series").iter().map(cells).collect()
+}
+
+fn drawn(chart: &Chart) -> Vec<Vec<Option<f64>>> {
+    chart.series.iter().map(|series| series.values.clone()).collect()
+}
+
+/// The numbers of a trace's field.
+fn numbers(trace: &Value, field: &str) -> Vec<Option<f64>> {
+    trace[field].as_array().expect("a list").iter().map(Value::as_f64).collect()
 }
 
 #[test]
@@ -173,10 +164,6 @@ fn hostile_names_are_text() {
     assert_eq!(names.len(), seeded::week().wrappers.len());
 }
 
-fn as_page(chart: &Chart) -> Value {
-    serde_json::to_value(figure(chart, Reader::Page)).expect("JSON")
-}
-
 #[test]
 fn figures_are_those_of_the_snapshot() {
     let facts = seeded::week();
@@ -190,24 +177,21 @@ fn figures_are_those_of_the_snapshot() {
     let marks = |at: usize| marks_of(&report.ranges[at], &activity);
     for (at, label) in ["1H", "24H", "7D", "30D"].into_iter().enumerate() {
         let dual = performance::dual(&report.ranges[at], marks(at));
-        assert_eq!(figures(html, "performance")[label], as_page(&dual), "{label}");
+        let written = data(html, "performance");
+        assert_eq!(values(&written, label), drawn(&dual), "{label}");
+        let Across::Time(span) = &dual.across else { panic!("it goes over time") };
+        let times = [span.from_ms, span.to_ms, span.first_ms, span.step_ms];
+        assert_eq!(written["views"][label]["time"], json!(times), "{label}");
+        let tops = [dual.left.top, dual.right.as_ref().expect("two axes").top];
+        assert_eq!(written["views"][label]["tops"], json!(tops), "{label}");
+        let told =
+            written["views"][label].get("marks").map_or(0, |marks| marks.as_array().expect("a list").len());
+        assert_eq!(told, dual.marks.len(), "{label}");
         let percentiles = latency::percentiles(&report.ranges[at], marks(at));
-        assert_eq!(figures(html, "percentiles")[label], as_page(&percentiles), "{label}");
+        assert_eq!(values(&data(html, "percentiles"), label), drawn(&percentiles), "{label}");
     }
-    let bars = &figures(html, "distribution")["24H"]["data"][0]["y"];
-    let drawn: f64 = bars.as_array().expect("bars").iter().filter_map(Value::as_f64).sum();
-    assert_eq!(drawn, report.ranges[1].total.total_operations as f64);
-}
-
-/// Values of each trace, in order, from the first to the last that there is.
-fn values(figure: &Figure) -> Vec<Vec<Value>> {
-    let trimmed = |trace: &Value| {
-        let values = trace["y"].as_array().expect("values");
-        let (first, last) =
-            (values.iter().position(Value::is_number), values.iter().rposition(Value::is_number));
-        first.zip(last).map(|(first, last)| values[first..=last].to_vec()).unwrap_or_default()
-    };
-    figure.data.iter().map(trimmed).collect()
+    let bars: f64 = values(&data(html, "distribution"), "24H")[0].iter().flatten().sum();
+    assert_eq!(bars, report.ranges[1].total.total_operations as f64);
 }
 
 #[test]
@@ -217,14 +201,22 @@ fn a_few_wrappers_are_all_on_the_overview_s_charts_with_the_api_s_numbers() {
     let site = site_of(&facts);
     let index = text(&site, "index.html");
     for (label, hours) in [("1H", 1), ("24H", 24), ("7D", 168)] {
-        let drawn: Figure =
-            serde_json::from_value(figures(index, "system")[label].clone()).expect("a figure");
-        assert_eq!(values(&drawn), values(&performance::performance_all(&facts, hours)), "{label}");
+        let api = performance::performance_all(&facts, hours);
+        let api: Vec<_> = api.data.iter().map(|trace| numbers(trace, "y")).collect();
+        assert_eq!(values(&data(index, "system"), label), api, "{label}");
     }
-    let (page, api) = (&figures(index, "health")[""]["data"][0], health::health(&facts));
-    for field in ["x", "y", "text"] {
-        assert_eq!(page[field], api.data[0][field], "{field}");
-    }
+    // Plotly's bars go from below, a drawing's from above.
+    let upwards = |list: &Value| list.as_array().expect("a list").iter().rev().cloned().collect::<Value>();
+    let (page, api) = (data(index, "health"), health::health(&facts));
+    let scores: Vec<_> = values(&page, "")[0].iter().rev().copied().collect();
+    assert_eq!(scores, numbers(&api.data[0], "x"));
+    assert_eq!(upwards(&page["views"][""]["texts"]), api.data[0]["text"]);
+    // The API's texts go to Plotly, which reads HTML in them.
+    let plain = |name: &Value| {
+        name.as_str().expect("a name").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    };
+    let names: Value = api.data[0]["y"].as_array().expect("names").iter().map(plain).collect();
+    assert_eq!(upwards(&page["views"][""]["names"]), names);
     assert!(!index.contains("busiest"));
 }
 
@@ -232,29 +224,29 @@ fn a_few_wrappers_are_all_on_the_overview_s_charts_with_the_api_s_numbers() {
 fn of_many_wrappers_charts_show_the_busiest_and_say_so() {
     let site = site_of(&seeded::week());
     let index = text(&site, "index.html");
-    assert_eq!(figures(index, "system")["24H"]["data"].as_array().map(Vec::len), Some(12));
+    assert_eq!(values(&data(index, "system"), "24H").len(), 12);
     assert!(index.contains("The 12 busiest of 13 wrappers"));
 }
 
 #[test]
-fn a_gap_is_null_and_nothing_is_not_zero() {
+fn a_gap_is_empty_and_nothing_is_not_zero() {
     let facts = seeded::week();
     let site = site_of(&facts);
     let wrapper = facts.wrapper("RouteLLM").expect("it is one of them");
     let html = text(&site, &format!("wrappers/{}.html", wrapper.id.slug));
     // Nothing ever happens at nine.
-    let line = &figures(html, "performance")["7D"]["data"][0];
-    let first = line["x0"].as_str().and_then(|at| at.get(11..13)).and_then(|hour| hour.parse().ok());
-    let nine: usize = (24 + 9 - first.unwrap_or(0)) % 24;
-    let values = line["y"].as_array().expect("values");
-    assert_eq!(line["dx"], 3_600_000);
-    assert!(values.iter().skip(nine).step_by(24).all(Value::is_null));
-    assert!(values.iter().filter(|value| value.is_null()).count() < 24);
-    let quiet = &figures(text(&site, "index.html"), "health")[""];
-    let names = quiet["data"][0]["y"].as_array().expect("names");
+    let performance = data(html, "performance");
+    let [first, step] = [2, 3].map(|at| performance["views"]["7D"]["time"][at].as_i64().expect("a time"));
+    assert_eq!(step, 3_600_000);
+    let nine = (24 + 9 - usize::try_from(first / step).expect("after 1970") % 24) % 24;
+    let rate = &values(&performance, "7D")[0];
+    assert!(rate.iter().skip(nine).step_by(24).all(Option::is_none));
+    assert!(rate.iter().filter(|value| value.is_none()).count() < 24);
+    let health = data(text(&site, "index.html"), "health");
+    let names = health["views"][""]["names"].as_array().expect("names");
     let at = names.iter().position(|name| name == "Quiet").expect("it is among the busiest");
-    assert_eq!(quiet["data"][0]["x"][at], Value::Null);
-    assert_eq!(quiet["data"][0]["text"][at], "No data");
+    assert_eq!(values(&health, "")[0][at], None);
+    assert_eq!(health["views"][""]["texts"][at], "No data");
 }
 
 #[test]
@@ -297,22 +289,4 @@ fn data_quality_says_where_and_why() {
     for wanted in ["Not JSON", ">17<", "expected `:` at column 12", "51,238", "no file matches"] {
         assert!(html.contains(wanted), "`{wanted}`");
     }
-}
-
-/// Writes the made-up site to the folder `DASH_WRITE_SITE` names, to be looked at.
-#[test]
-#[ignore = "for people: set `DASH_WRITE_SITE` to a folder and run it by name"]
-fn write_the_site() {
-    let folder = std::env::var_os("DASH_WRITE_SITE").expect("`DASH_WRITE_SITE` names a folder");
-    let facts = if std::env::var_os("DASH_EMPTY_SITE").is_some() { seeded::empty() } else { seeded::week() };
-    let folder = std::path::Path::new(&folder);
-    for (path, bytes) in site_of(&facts).files() {
-        let path = folder.join(path);
-        std::fs::create_dir_all(path.parent().expect("in the folder")).expect("a folder");
-        std::fs::write(path, bytes).expect("a file");
-    }
-    let at = dash::model::time::rfc3339(facts.moment_ms);
-    let script =
-        format!("window.dashSnapshot={{\"id\":\"0\",\"generated_at\":\"{at}\",\"last_data\":\"{at}\"}};\n");
-    std::fs::write(folder.join(PUBLISHED), script).expect("a file");
 }

@@ -4,8 +4,9 @@ use crate::analysis::facts::Facts;
 use crate::analysis::snapshot::{Summary, summary};
 use crate::analysis::window::Window;
 use crate::report::charts::axis::Axis;
-use crate::report::charts::figure::{Figure, Reader, figure};
-use crate::report::charts::{Across, Chart, Paint, Series, Shape, rounded};
+use crate::report::charts::figure::{Figure, figure};
+use crate::report::charts::number::rounded;
+use crate::report::charts::{Across, Chart, Paint, Series, Shape};
 use crate::report::format;
 
 /// The API's figure: one bar a wrapper, 0 to 100 %, coloured by status, over the health window.
@@ -13,7 +14,7 @@ pub fn health(facts: &Facts) -> Figure {
     let minutes = i64::from(facts.settings.health.window_minutes);
     let window = Window::last_minutes(facts.moment_ms, minutes);
     let summaries: Vec<_> = facts.wrappers.iter().map(|wrapper| summary(facts, wrapper, window)).collect();
-    figure(&bars(summaries.iter()), Reader::Api)
+    figure(&bars(summaries.iter()))
 }
 
 /// One bar a wrapper. The worst is on top, and those without data are below.

@@ -2,11 +2,12 @@
 //!
 //! The outer element is the plot's box, without a view box: text keeps its size, and its place is a share of
 //! the box. The paths in it are stretched, their strokes are not. Around the box lie the margins that
-//! `charts.css` gives it and [`figure`](crate::report::charts::figure) gives Plotly.
+//! `charts.css` gives it and `figure.js` gives Plotly.
 
 use std::fmt::Write as _;
 
 use crate::report::charts::axis::{Axis, time_ticks};
+use crate::report::charts::number::write_scaled;
 use crate::report::charts::plot::{Frame, paths};
 use crate::report::charts::{Across, Chart, shorten_middle};
 
@@ -114,7 +115,10 @@ fn texts(chart: &Chart, rows: usize, out: &mut String) {
 
 /// `12.5%`, to a hundredth.
 fn share(of_one: f64) -> String {
-    format!("{}%", (of_one * 1e4).round() / 1e2)
+    let mut text = String::with_capacity(8);
+    write_scaled((of_one * 1e4).round() as i64, 2, &mut text);
+    text.push('%');
+    text
 }
 
 /// Text as it may stand in an element or in a quoted attribute.

@@ -1,8 +1,8 @@
 //! Charts as values: what is drawn and what it means, said once.
 //!
-//! A [`Chart`] becomes a drawing in a page ([`inline`]) and a Plotly figure that takes the drawing's place
-//! ([`figure`]). What has no data is
-//! `None`, and drawn as a gap.
+//! A [`Chart`] becomes a drawing in a page ([`inline`]), the values with which the page's script lets Plotly
+//! take the drawing's place ([`data`]), and a Plotly figure for the API ([`figure`]). What has no data is `None`,
+//! and drawn as a gap.
 //!
 //! To add a chart: a file with a function from figures of the analysis to a [`Chart`], and its place on a page.
 
@@ -21,10 +21,13 @@ pub mod models;
 pub mod errors;
 pub mod axis;
 pub mod plot;
+pub mod number;
 pub mod figure;
+pub mod data;
 pub mod inline;
 
 use crate::report::charts::axis::{Axis, Tick};
+use crate::report::charts::number::rounded;
 
 /// Colours of series in the order in which they are given out, as a figure for the API has them; readable on
 /// light and on dark. `colours.css` has the same for pages.
@@ -33,8 +36,27 @@ pub const COLOURS: [&str; 12] = [
     "#d9614c", "#6a83a6", "#8a8177",
 ];
 
+/// What [`COLOURS`] are called in drawings and style sheets.
+const SERIES_NAMES: [&str; COLOURS.len()] = [
+    "series-0",
+    "series-1",
+    "series-2",
+    "series-3",
+    "series-4",
+    "series-5",
+    "series-6",
+    "series-7",
+    "series-8",
+    "series-9",
+    "series-10",
+    "series-11",
+];
+
 /// Colours of cells of a heat map, from nothing to the most.
 pub const HEAT: [&str; 7] = ["#00000000", "#d6e3f8", "#adc7f0", "#83a9e6", "#5b8bdb", "#3668bd", "#1c4489"];
+
+/// What [`HEAT`] are called.
+const HEAT_NAMES: [&str; HEAT.len()] = ["heat-0", "heat-1", "heat-2", "heat-3", "heat-4", "heat-5", "heat-6"];
 
 /// A run of at least this many empty cells is marked as a time without data.
 const MARKED_GAP: usize = 3;
@@ -158,11 +180,11 @@ impl Chart {
 
 impl Paint {
     /// The name of the colour of the bar at that place: a class in drawings, and a variable of `colours.css`.
-    pub fn name(&self, at: usize) -> String {
+    pub fn name(&self, at: usize) -> &'static str {
         match self {
-            Paint::Series(colour) => format!("series-{}", colour % COLOURS.len()),
+            Paint::Series(colour) => SERIES_NAMES[colour % COLOURS.len()],
             Paint::Statuses(statuses) => status_paint(statuses.get(at).copied().unwrap_or(Status::NoData)),
-            Paint::Heat(levels) => format!("heat-{}", levels.get(at).copied().unwrap_or(0)),
+            Paint::Heat(levels) => HEAT_NAMES[level(levels, at)],
         }
     }
 
@@ -171,14 +193,25 @@ impl Paint {
         match self {
             Paint::Series(colour) => COLOURS[colour % COLOURS.len()],
             Paint::Statuses(statuses) => status_colour(statuses.get(at).copied().unwrap_or(Status::NoData)),
-            Paint::Heat(levels) => HEAT[usize::from(levels.get(at).copied().unwrap_or(0)) % HEAT.len()],
+            Paint::Heat(levels) => HEAT[level(levels, at)],
         }
     }
 }
 
-/// `bar-healthy`: the name of the colour of a status.
-pub fn status_paint(status: Status) -> String {
-    format!("bar-{}", status.word().to_lowercase().replace(' ', "-"))
+/// The level of a heat map's cell, a place in [`HEAT`].
+fn level(levels: &[u8], at: usize) -> usize {
+    levels.get(at).map_or(0, |&level| usize::from(level) % HEAT.len())
+}
+
+/// The name of the colour of a status.
+pub fn status_paint(status: Status) -> &'static str {
+    match status {
+        Status::Healthy => "bar-healthy",
+        Status::Degraded => "bar-degraded",
+        Status::Unhealthy => "bar-unhealthy",
+        Status::Critical => "bar-critical",
+        Status::NoData => "bar-no-data",
+    }
 }
 
 /// The colour of a status where it fills an area, as `colours.css` has it for light pages.
@@ -288,16 +321,6 @@ fn in_percent(share: Option<f64>) -> Option<f64> {
     share.map(|share| share * 100.0)
 }
 
-/// Whole numbers as they are, others to five digits: a chart can show no more.
-fn rounded(value: f64) -> f64 {
-    if value.fract() == 0.0 {
-        return value;
-    }
-    let decimals = (4 - value.abs().log10().floor() as i32).clamp(0, 12);
-    let scale = 10_f64.powi(decimals);
-    (value * scale).round() / scale
-}
-
 /// A name that is longer than `most` characters loses its middle: what tells names apart is often at the end.
 /// The letters of East Asia and emoji are as wide as two.
 pub fn shorten_middle(name: &str, most: usize) -> String {
@@ -323,7 +346,7 @@ pub fn shorten_middle(name: &str, most: usize) -> String {
 mod tests {
     use super::*;
     use crate::model::bucket::Bucket;
-    use crate::report::charts::figure::{Reader, figure};
+    use crate::report::charts::figure::figure;
     use proptest::prelude::*;
     use serde_json::Value;
 
@@ -359,7 +382,7 @@ mod tests {
     #[test]
     fn a_missing_cell_breaks_the_line() {
         let chart = chart_of(&[(0, 1.0), (1, 1.0), (5, 1.0), (7, 1.0), (8, 1.0)]);
-        let figure = figure(&chart, Reader::Api);
+        let figure = figure(&chart);
         let y = figure.data[0]["y"].as_array().expect("values").clone();
         assert_eq!(y.len(), figure.data[0]["x"].as_array().expect("times").len());
         let there: Vec<_> = y.iter().take(9).map(Value::is_number).collect();

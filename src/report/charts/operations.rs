@@ -4,7 +4,8 @@ use crate::analysis::figures::Figures;
 use crate::analysis::health::Status;
 use crate::analysis::snapshot::Range;
 use crate::report::charts::axis::{Axis, Unit};
-use crate::report::charts::{Across, Chart, Mark, Paint, Series, Shape, Span, painted, rounded, tallest};
+use crate::report::charts::number::rounded;
+use crate::report::charts::{Across, Chart, Mark, Paint, Series, Shape, Span, painted, tallest};
 
 /// Operations a minute of each wrapper over one range, the same for all.
 pub fn by_wrapper(wrappers: &[(&str, &Range)]) -> Chart {

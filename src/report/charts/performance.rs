@@ -3,7 +3,7 @@
 use crate::analysis::facts::{Facts, WrapperFacts};
 use crate::analysis::snapshot::{Range, range};
 use crate::report::charts::axis::{Axis, Unit};
-use crate::report::charts::figure::{Figure, Reader, figure};
+use crate::report::charts::figure::{Figure, figure};
 use crate::report::charts::{Across, Chart, Mark, Series, Shape, Span, in_percent, largest, painted};
 
 /// The API's figure: one success-rate line a wrapper, 0 to 100 %, over the last `hours` hours.
@@ -15,7 +15,7 @@ pub fn performance_all(facts: &Facts, hours: u32) -> Figure {
 
 /// As [`performance_all`], from ranges at hand.
 pub fn lines<'a>(wrappers: impl Iterator<Item = (&'a str, &'a Range)>) -> Figure {
-    figure(&system(&wrappers.collect::<Vec<_>>(), Vec::new()), Reader::Api)
+    figure(&system(&wrappers.collect::<Vec<_>>(), Vec::new()))
 }
 
 /// The success rate of each wrapper over one range, the same for all.
@@ -38,7 +38,7 @@ pub fn system(wrappers: &[(&str, &Range)], marks: Vec<Mark>) -> Chart {
 /// The API's figure: success rate on the left axis, 0 to 100 %, and mean and p95 response time on the right
 /// one, over the last `hours` hours.
 pub fn performance(facts: &Facts, wrapper: &WrapperFacts, hours: u32) -> Figure {
-    figure(&dual(&range(facts, wrapper, hours), Vec::new()), Reader::Api)
+    figure(&dual(&range(facts, wrapper, hours), Vec::new()))
 }
 
 /// Success rate and response time of one wrapper over a range.

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use crate::report::charts::number::write_scaled;
 use crate::report::charts::{Across, Chart, Shape, Span, status_paint};
 
 /// Share of a cell that its bar takes, and of a row.
@@ -148,7 +149,7 @@ fn bars(chart: &Chart, cells: &Cells, out: &mut String) {
 }
 
 fn heat(chart: &Chart, cells: &Cells, out: &mut String) {
-    let mut paths: BTreeMap<String, Path> = BTreeMap::new();
+    let mut paths: BTreeMap<&str, Path> = BTreeMap::new();
     let rows = chart.series.iter().filter(|series| series.shape == Shape::Heat).enumerate();
     for (row, series) in rows {
         let (upper, lower) =
@@ -165,7 +166,7 @@ fn heat(chart: &Chart, cells: &Cells, out: &mut String) {
 
 fn rows(chart: &Chart, count: usize, frame: Frame, out: &mut String) {
     let step = frame.height / count.max(1) as f64;
-    let mut paths: BTreeMap<String, Path> = BTreeMap::new();
+    let mut paths: BTreeMap<&str, Path> = BTreeMap::new();
     for series in &chart.series {
         for (row, value) in series.values.iter().enumerate() {
             let Some(value) = value else { continue };
@@ -180,7 +181,7 @@ fn rows(chart: &Chart, count: usize, frame: Frame, out: &mut String) {
 
 fn marks(chart: &Chart, span: &Span, frame: Frame, out: &mut String) {
     let per_ms = frame.width / (span.to_ms - span.from_ms).max(1) as f64;
-    let mut paths: BTreeMap<String, Path> = BTreeMap::new();
+    let mut paths: BTreeMap<&str, Path> = BTreeMap::new();
     for mark in chart.marks.iter().filter(|mark| (span.from_ms..=span.to_ms).contains(&mark.at_ms)) {
         let path = paths.entry(status_paint(mark.status)).or_insert_with(|| Path::new(frame));
         path.move_to((mark.at_ms - span.from_ms) as f64 * per_ms, 0.0);
@@ -265,21 +266,7 @@ impl Path {
         if apart && value >= 0 {
             self.d.push(' ');
         }
-        let result = match self.decimals {
-            0 => write!(self.d, "{value}"),
-            decimals => {
-                let scale = 10_i64.pow(decimals);
-                let sign = if value < 0 { "-" } else { "" };
-                let (whole, fraction) = (value.abs() / scale, value.abs() % scale);
-                match fraction {
-                    0 => write!(self.d, "{sign}{whole}"),
-                    fraction => {
-                        write!(self.d, "{sign}{whole}.{fraction:0width$}", width = decimals as usize)
-                    }
-                }
-            }
-        };
-        result.expect("writing to memory");
+        write_scaled(value, self.decimals, &mut self.d);
     }
 
     /// Appends the element, if there is anything in it.

@@ -1,13 +1,10 @@
-//! A chart as a page shows it: a drawing a range, the same as figures for Plotly, and a legend.
-
-use std::collections::BTreeMap;
+//! A chart as a page shows it: a drawing a range, what is drawn for the page's script, and a legend.
 
 use anyhow::Result;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
 
 use crate::analysis::snapshot::{RANGES, Range};
-use crate::report::charts::figure::{Numbers, Parts, Reader, parts, shared};
+use crate::report::charts::data::Data;
 use crate::report::charts::{Across, Chart, Series, Shape, inline};
 use crate::report::filters::script_json;
 
@@ -21,8 +18,8 @@ pub struct ChartView {
     right: String,
     legend: Vec<Entry>,
     views: Vec<View>,
-    /// As [`figures`], for a script block.
-    figures: String,
+    /// [`Data`], for a script block.
+    data: String,
     /// Bars below each other, which decide how high the chart is; 0 for other charts.
     rows: usize,
     /// Whether there is nothing to draw in any range.
@@ -40,7 +37,7 @@ struct View {
 #[derive(Debug, Serialize)]
 struct Entry {
     name: String,
-    paint: String,
+    paint: &'static str,
     dotted: bool,
 }
 
@@ -63,19 +60,18 @@ pub fn choices<'a>(ranges: impl Iterator<Item = &'a [Range]>) -> (Vec<Choice>, &
 
 impl ChartView {
     /// A chart that does not go by ranges.
-    pub fn single(chart: &Chart) -> Result<ChartView> {
+    pub fn single(chart: Chart) -> Result<ChartView> {
         ChartView::of(&[("", chart)], "")
     }
 
     /// A chart that is drawn once a range.
     pub fn ranged(chosen: &str, draw: impl Fn(usize) -> Chart) -> Result<ChartView> {
-        let charts: Vec<_> = (0..RANGES.len()).map(draw).collect();
-        let labelled: Vec<_> = RANGES.iter().map(|range| range.0).zip(&charts).collect();
-        ChartView::of(&labelled, chosen)
+        let charts: Vec<_> = RANGES.iter().enumerate().map(|(at, range)| (range.0, draw(at))).collect();
+        ChartView::of(&charts, chosen)
     }
 
     /// The ranges of one chart, which differ in nothing but time and values.
-    fn of(charts: &[(&'static str, &Chart)], chosen: &str) -> Result<ChartView> {
+    fn of(charts: &[(&'static str, Chart)], chosen: &str) -> Result<ChartView> {
         let (_, first) = charts.first().expect("a chart has at least one range");
         let views = charts.iter().map(|(range, chart)| View {
             range,
@@ -89,57 +85,11 @@ impl ChartView {
             right: first.right.as_ref().map(|axis| axis.title.clone()).unwrap_or_default(),
             legend: legend(first),
             views: views.collect(),
-            figures: script_json(&figures(charts))?,
+            data: script_json(&Data::of(charts))?,
             rows: if let Across::Names(names) = &first.across { names.len().max(1) } else { 0 },
             empty: charts.iter().all(|(_, chart)| chart.is_empty()),
         })
     }
-}
-
-/// The figures of the ranges: what all of them say, and what each says besides.
-#[derive(Serialize)]
-struct Figures {
-    common: Value,
-    ranges: BTreeMap<&'static str, Own>,
-}
-
-/// What a range says besides. Traces are numbered, so that they are fields like others.
-#[derive(Serialize)]
-struct Own {
-    data: BTreeMap<usize, OwnTrace>,
-    layout: Value,
-}
-
-#[derive(Serialize)]
-struct OwnTrace {
-    #[serde(flatten)]
-    fields: Value,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    y: Option<Numbers>,
-}
-
-fn figures(charts: &[(&'static str, &Chart)]) -> Figures {
-    let (mut said, mut values) = (Vec::new(), Vec::new());
-    for (_, chart) in charts {
-        let Parts { traces, layout } = parts(chart, Reader::Page);
-        let (fields, y): (Vec<_>, Vec<_>) = traces.into_iter().map(|trace| (trace.fields, trace.y)).unzip();
-        let data: Map<_, _> =
-            fields.into_iter().enumerate().map(|(at, fields)| (at.to_string(), fields)).collect();
-        said.push(json!({"data": data, "layout": layout}));
-        values.push(y);
-    }
-    let (common, rests) = shared(said);
-    let own = |(mut rest, values): (Value, Vec<Option<Numbers>>)| {
-        let mut take = |at: usize| match rest["data"][at.to_string()].take() {
-            Value::Null => json!({}),
-            fields => fields,
-        };
-        let data = values.into_iter().enumerate().map(|(at, y)| (at, OwnTrace { fields: take(at), y }));
-        let data = data.collect();
-        Own { data, layout: rest["layout"].take() }
-    };
-    let ranges = charts.iter().map(|(range, _)| *range).zip(rests.into_iter().zip(values).map(own));
-    Figures { common, ranges: ranges.collect() }
 }
 
 /// Names beside bars say enough.

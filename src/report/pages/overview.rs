@@ -79,7 +79,7 @@ pub fn view(snapshot: &Snapshot) -> Result<Context> {
         .insert("performance", &ChartView::ranged(chosen, |at| performance::system(&ranges(at), marks(at)))?);
     context.insert("operations", &ChartView::ranged(chosen, |at| operations::by_wrapper(&ranges(at)))?);
     let bars = health::bars(drawn.iter().map(|wrapper| &wrapper.summary));
-    context.insert("health", &ChartView::single(&bars)?);
+    context.insert("health", &ChartView::single(bars)?);
     context.insert("drawn", &drawn.len());
     context.insert("wrappers", &rows(snapshot));
     context.insert("activity", &snapshot.activity[..snapshot.activity.len().min(ACTIVITY)]);

@@ -3,7 +3,7 @@
 "use strict";
 
 dash.charts = (() => {
-  // By the element's id: { json, figures, drawn, hidden }. `drawn` tells what of; `hidden` names series.
+  // By the element's id: { json, chart, drawn, hidden }. `drawn` tells what of; `hidden` names series.
   const states = new Map();
   const inView = new Set();
   // { label } of a link, or { from, to } in milliseconds.
@@ -13,30 +13,10 @@ dash.charts = (() => {
   const places = () => document.querySelectorAll(".figure-place");
   const links = () => [...document.querySelectorAll(".ranges [data-range]")];
 
-  const isFields = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
-
-  // What all ranges say, and what one says besides.
-  function together(common, own) {
-    if (!isFields(common) || !isFields(own)) return own ?? common;
-    const fields = { ...common };
-    for (const [name, value] of Object.entries(own)) fields[name] = together(common[name], value);
-    return fields;
-  }
-
-  // Range → figure, from the page's JSON.
-  function read(json) {
-    const { common, ranges } = JSON.parse(json);
-    const figures = Object.entries(ranges).map(([label, own]) => {
-      const { data, layout } = together(common, own);
-      return [label, { data: Object.values(data ?? {}), layout }];
-    });
-    return Object.fromEntries(figures);
-  }
-
   function stateOf(element) {
-    const json = document.getElementById(element.dataset.figures).textContent;
+    const json = document.getElementById(element.dataset.of).textContent;
     const state = states.get(element.id) ?? { hidden: new Set() };
-    if (state.json !== json) Object.assign(state, { json, figures: read(json), drawn: null });
+    if (state.json !== json) Object.assign(state, { json, chart: JSON.parse(json), drawn: null });
     states.set(element.id, state);
     return state;
   }
@@ -63,69 +43,28 @@ dash.charts = (() => {
     return { label: document.querySelector(".ranges")?.dataset.chosen ?? "" };
   }
 
-  // The label whose figure is the finest that reaches back far enough.
-  function labelFor(figures) {
-    if ("" in figures) return "";
-    if (range.label in figures) return range.label;
-    const begin = (label) => parse(figures[label].layout.xaxis.range[0]);
-    const latestFirst = Object.keys(figures).sort((a, b) => begin(b) - begin(a));
+  // The label whose view is the finest that reaches back far enough.
+  function labelFor(views) {
+    if ("" in views) return "";
+    if (range.label in views) return range.label;
+    // A distribution has no time of its own: its ranges are those of the charts that have.
+    const charts = [...places()].map((place) => stateOf(place).chart.views);
+    const begin = (label) => charts.find((views) => views[label]?.time)?.[label].time[0] ?? 0;
+    const latestFirst = Object.keys(views).sort((a, b) => begin(b) - begin(a));
     return latestFirst.find((label) => begin(label) <= range.from) ?? latestFirst.at(-1);
   }
-
-  // A row of a heat map: bars of one height, whose colours tell the counts.
-  function warm(trace) {
-    trace.marker = { color: [...trace.meta.slice(5)].map((level) => colour(`--heat-${level}`) || "transparent") };
-    trace.hovertext = trace.y.map((count) => count.toLocaleString("en"));
-    trace.y = trace.y.map((count) => (count > 0 ? 1 : null));
-  }
-
-  // Sizes that show a point only where it has no line.
-  const lonely = (values) => values.map((value, at) => (value !== null && (values[at - 1] ?? null) === null && (values[at + 1] ?? null) === null ? 4 : 0));
-
-  function paint(figure) {
-    const { layout, data } = figure;
-    const painted = (name) => colour(`--${name}`);
-    for (const trace of data) {
-      if (String(trace.meta).startsWith("heat:")) {
-        warm(trace);
-        continue;
-      }
-      const colours = Array.isArray(trace.meta) ? trace.meta.map(painted) : painted(trace.meta);
-      if (trace.line) trace.line.color = colours;
-      if (trace.marker) trace.marker.color = colours;
-      if (trace.mode === "lines+markers") trace.marker.size = lonely(trace.y);
-    }
-    for (const shape of layout.shapes ?? []) {
-      if (shape.name === "gap") shape.fillcolor = colour("--chart-gap");
-      else shape.line.color = painted(shape.name);
-    }
-    layout.paper_bgcolor = layout.plot_bgcolor = "rgba(0,0,0,0)";
-    layout.font = { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour("--chart-text") };
-    layout.hoverlabel = {
-      bgcolor: colour("--chart-hover"),
-      bordercolor: colour("--chart-grid"),
-      font: { color: colour("--chart-hover-text") },
-    };
-    layout.modebar = { bgcolor: "rgba(0,0,0,0)", color: colour("--chart-text"), activecolor: colour("--accent") };
-    for (const axis of [layout.xaxis, layout.yaxis, layout.yaxis2]) {
-      if (axis) axis.gridcolor = colour("--chart-grid");
-    }
-  }
-
-  const hasValues = ({ data }) => {
-    const numbers = (values) => values?.some((value) => typeof value === "number");
-    return data.some((trace) => (trace.orientation === "h" ? numbers(trace.x) : numbers(trace.y)));
-  };
 
   // Where there is no room for all labels below the plot; `charts.css` does the same to drawings.
   const thinned = (labels) => labels.map((label, at) => (at % 2 ? "" : label));
 
-  // The figure of the chosen range, in the colours of the page.
-  function prepare(state, narrow) {
-    const figure = structuredClone(state.figures[labelFor(state.figures)]);
+  // The figure of the chosen range.
+  function prepare(element, state, narrow) {
+    const views = state.chart.views;
+    const chosen = labelFor(views);
+    const view = [...element.closest(".chart").querySelectorAll(".view")].find((view) => (view.dataset.view ?? "") === chosen);
+    const figure = dash.figure(state.chart, views[chosen], view.querySelector("svg"));
     const { layout, data } = figure;
     const overTime = layout.xaxis.type === "date";
-    paint(figure);
     if (overTime && range.from) {
       layout.xaxis.range = [range.from, range.to].map((ms) => new Date(ms).toISOString());
       delete layout.xaxis.tickvals;
@@ -139,7 +78,7 @@ dash.charts = (() => {
     data.forEach((trace, at) => {
       if (state.hidden.has(at)) trace.visible = false;
     });
-    if (!hasValues(figure)) {
+    if (figure.empty) {
       const place = { xref: "paper", yref: "paper", x: 0.5, y: 0.5, showarrow: false, font: { size: 14 } };
       layout.annotations = [{ text: "No operations in this time", ...place }];
     }
@@ -189,7 +128,7 @@ dash.charts = (() => {
     const key = JSON.stringify([range, narrow, colour("--chart-text"), [...state.hidden]]);
     if (state.drawn === key || element.closest("[hidden]")) return;
     state.drawn = key;
-    const figure = prepare(state, narrow);
+    const figure = prepare(element, state, narrow);
     const fresh = !element._fullLayout;
     Plotly.react(element, figure.data, figure.layout, config(figure.layout.xaxis.type === "date"));
     if (!fresh) return;
