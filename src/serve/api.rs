@@ -32,7 +32,7 @@ use crate::serve::files::{Files, prepare};
 use crate::serve::keeper::Keeper;
 use crate::serve::metrics;
 use crate::serve::openapi;
-use crate::serve::prepared::Prepared;
+use crate::serve::prepared::{Label, Prepared};
 use crate::serve::routes::Shared;
 use crate::serve::state::Current;
 
@@ -199,7 +199,7 @@ pub fn reference() -> Files {
     let prepared = |(path, text): (&str, String)| {
         let name = if path.contains('.') { path.to_owned() } else { format!("{path}.html") };
         let tag = sha256(text.as_bytes());
-        (path.to_owned(), Arc::new(prepare(&name, text.into_bytes(), &tag[..16])))
+        (path.to_owned(), Arc::new(prepare(&name, text.into_bytes(), &tag[..16], None)))
     };
     files.into_iter().map(prepared).collect()
 }
@@ -272,7 +272,7 @@ async fn worked(
 ) -> Answered {
     let question = format!("{} {asked:?}", endpoint.path);
     let (current, tag) = (Arc::clone(&request.current), tag(request, &question));
-    let work = move || Prepared::new(make(&current, &asked).to_string().into_bytes(), JSON, &tag);
+    let work = move || Prepared::new(make(&current, &asked).to_string().into_bytes(), Label::new(JSON, &tag));
     let answer = request.current.answers.get(question, work).await.map_err(|_| request.internal())?;
     Ok(answer.respond(request, StatusCode::OK).await)
 }

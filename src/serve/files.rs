@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use percent_encoding::percent_decode_str;
 use warp::filters::path::{FullPath, Tail};
@@ -11,7 +12,7 @@ use warp::reply::Response;
 
 use crate::serve::answer::{Request, TEXT, plain};
 use crate::serve::kept;
-use crate::serve::prepared::{Keep, Prepared};
+use crate::serve::prepared::{Keep, Label, Prepared};
 
 pub const HTML: &str = "text/html; charset=utf-8";
 
@@ -74,9 +75,14 @@ pub fn outside() -> Response {
 }
 
 /// A file of the site, ready to be served. `tag` differs wherever its bytes do.
-pub fn prepare(path: &str, bytes: Vec<u8>, tag: &str) -> Prepared {
+pub fn prepare(path: &str, bytes: Vec<u8>, tag: &str, modified: Option<SystemTime>) -> Prepared {
+    Prepared::new(bytes, label(path, tag, modified))
+}
+
+/// What is said of a file besides its bytes.
+pub fn label(path: &str, tag: &str, modified: Option<SystemTime>) -> Label {
     let keep = if is_hashed(path) { Keep::Forever } else { Keep::Revalidate };
-    Prepared::new(bytes, content_type(path), tag).keep(keep)
+    Label::new(content_type(path), tag).keep(keep).modified(modified)
 }
 
 /// Whether the name carries the hash of the content: `assets/app.0123abcd.js`.
@@ -139,7 +145,7 @@ mod tests {
     fn clean_addresses_find_their_pages() {
         let mut files = Files::new();
         for path in ["index.html", "data.html", "archive/index.html", "a b/ü.css"] {
-            files.insert(path.to_owned(), Arc::new(prepare(path, path.into(), path)));
+            files.insert(path.to_owned(), Arc::new(prepare(path, path.into(), path, None)));
         }
         let at = |tail: &str, slash| match find(&files, tail, slash) {
             Found::File(file) => String::from_utf8(file.bytes().to_vec()).expect("a path"),
