@@ -213,7 +213,7 @@ pub async fn get(shared: Shared, full: FullPath, request: Request) -> Response {
 
 async fn answer(shared: &Shared, path: &str, request: &Request) -> Answered {
     if path == "/api/sessions" {
-        return sessions(&shared.keeper, request);
+        return sessions(&shared.keeper, request).await;
     }
     if path == "/api/operations" {
         return Err(request.wrong_method("POST"));
@@ -320,13 +320,13 @@ async fn published(path: &str, request: &Request) -> Answered {
 }
 
 /// Who is signed in; with `DELETE`, ends the sessions of `user`. The gate lets nobody here but admins.
-fn sessions(keeper: &Keeper, request: &Request) -> Answered {
+async fn sessions(keeper: &Arc<Keeper>, request: &Request) -> Answered {
     let now = rfc3339(Utc::now().timestamp_millis());
     let data = if request.method == Method::DELETE {
         let Some(user) = request.parameter("user") else {
             return Err(invalid(request, "`user` must name whose sessions end".to_owned()));
         };
-        json!({"ended": keeper.sign_out_all_of(&user)})
+        json!({"ended": keeper.sign_out_all_of(&user).await})
     } else if !matches!(request.method, Method::GET | Method::HEAD) {
         return Err(request.wrong_method("GET, HEAD, DELETE"));
     } else {

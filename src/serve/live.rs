@@ -146,7 +146,11 @@ async fn talk(socket: Socket, seat: Seat) {
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut heard = Instant::now();
     let standing = notice.borrow_and_update().is_some();
-    let mut state = client.greet().await;
+    let mut guests = guest.keeper.changes();
+    let mut state = client.check(&guest).await;
+    if state.is_ok() {
+        state = client.greet().await;
+    }
     if standing && state.is_ok() {
         state = client.notice(&mut notice).await;
     }
@@ -160,19 +164,17 @@ async fn talk(socket: Socket, seat: Seat) {
                     Some(Err(_)) | None => Err(Gone),
                 }
             }
+            // The keeper is there as long as the guest is.
+            _ = guests.changed() => client.check(&guest).await,
             changed = current.changed() => {
-                if !guest.is_welcome() {
-                    client.close(CloseCode::Policy, "signed out").await
-                } else if changed.is_ok() { client.tell(&mut current).await } else { Err(Gone) }
+                if changed.is_ok() { client.tell(&mut current).await } else { Err(Gone) }
             }
             changed = notice.changed() => {
                 if changed.is_ok() { client.notice(&mut notice).await } else { Err(Gone) }
             }
             () = stopped(&mut stop) => client.close(CloseCode::Away, "the server stops").await,
             _ = ping.tick() => {
-                if !guest.is_welcome() {
-                    client.close(CloseCode::Policy, "signed out").await
-                } else if heard.elapsed() < SILENCE { client.send(Message::Ping(Bytes::new())).await } else { Err(Gone) }
+                if heard.elapsed() < SILENCE { client.ping(&guest).await } else { Err(Gone) }
             }
         };
     }
@@ -194,6 +196,17 @@ impl Client {
     async fn close(&mut self, code: CloseCode, reason: &'static str) -> Result<(), Gone> {
         self.send(Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await?;
         Err(Gone)
+    }
+
+    /// Ends it with whom would not be let in any more.
+    async fn check(&mut self, guest: &Guest) -> Result<(), Gone> {
+        if guest.is_welcome() { Ok(()) } else { self.close(CloseCode::Policy, "signed out").await }
+    }
+
+    /// A session also ends by its age, of which nobody tells.
+    async fn ping(&mut self, guest: &Guest) -> Result<(), Gone> {
+        self.check(guest).await?;
+        self.send(Message::Ping(Bytes::new())).await
     }
 
     async fn error(&mut self, code: &str, message: &str) -> Result<(), Gone> {

@@ -241,6 +241,7 @@ pub fn bind(settings: &ServeSettings, root: &Path) -> Result<TcpListener> {
 pub async fn serve(listener: TcpListener, daemon: Daemon, shutdown: impl Future<Output = ()>) -> Result<()> {
     let Daemon { root, output, settings, rebuild, watch, ready } = daemon;
     let keeper = Arc::new(Keeper::new(&root)?);
+    keeper.follow()?;
     let loaded = watch::manifest_state(&output);
     let first = Current::load(&output, None)?;
     let (current, newest) = tokio_watch::channel(Arc::new(first));

@@ -78,7 +78,7 @@ pub fn routes(shared: &Shared) -> BoxedFilter<(Response,)> {
             .map(move |upgrade, _, request, pass| live::open(upgrade, &request, pass, &seats)))
         .or(path!("ws").map(live::upgrade_required))
         .or(visit(sign_in::SIGN_IN).then(move |visit| sign_in::sign_in(Arc::clone(&keeper), visit)))
-        .or(visit(sign_in::SIGN_OUT).map(move |visit| sign_in::sign_out(&leaving, &visit)))
+        .or(visit(sign_in::SIGN_OUT).then(move |visit| sign_in::sign_out(Arc::clone(&leaving), visit)))
         .or(path(sign_in::STYLE).and(path::end()).map(sign_in::style))
         .or(path::full().and(path::tail()).and(with()).then(files::get));
 

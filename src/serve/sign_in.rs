@@ -79,12 +79,12 @@ pub async fn sign_in(keeper: Arc<Keeper>, visit: Visit) -> Response {
 }
 
 /// Ends the session.
-pub fn sign_out(keeper: &Keeper, visit: &Visit) -> Response {
+pub async fn sign_out(keeper: Arc<Keeper>, visit: Visit) -> Response {
     if visit.method != Method::POST {
         return see_other(SIGN_IN);
     }
     if let Some(pass) = &visit.pass {
-        keeper.sign_out(pass);
+        keeper.sign_out(pass).await;
     }
     let mut response = see_other(SIGN_IN);
     set_cookie(&mut response, "", 0, visit.client.https);
