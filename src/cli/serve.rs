@@ -67,7 +67,8 @@ pub fn run(arguments: &Serve, common: &Common, talk: &Talk) -> Result<()> {
     let (watch, rebuild) = (arguments.watched(&site, common), rebuild(arguments.clone(), common.clone()));
     let talk = *talk;
     let ready = Box::new(move |line: &str| talk.say(line));
-    let daemon = Daemon { root, output, settings, rebuild: Some(rebuild), watch, ready };
+    let (rebuild, config) = (Some(rebuild), common.config.clone());
+    let daemon = Daemon { root, output, settings, rebuild, watch, config, ready };
     runtime.block_on(serve(listener, daemon, stopped()))
 }
 

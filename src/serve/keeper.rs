@@ -20,6 +20,7 @@ use crate::access::attempts::Attempts;
 use crate::access::sessions::{Session, Sessions};
 use crate::access::{Identity, secret};
 use crate::model::notes::shorten;
+use crate::serve::limits::Crowd;
 use crate::serve::watch::State;
 
 /// How old what is known of the file may be: someone removed is out after this long.
@@ -40,6 +41,8 @@ pub struct Keeper {
     checking: Semaphore,
     /// Told when someone may not be welcome any more.
     changes: watch::Sender<()>,
+    /// Who is connected.
+    pub crowd: Arc<Crowd>,
 }
 
 #[derive(Debug)]
@@ -103,6 +106,7 @@ impl Keeper {
             writing: Mutex::new(()),
             checking: Semaphore::new(CHECKED_AT_ONCE),
             changes: watch::Sender::new(()),
+            crowd: Arc::default(),
         })
     }
 

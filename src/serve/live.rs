@@ -29,6 +29,7 @@ use crate::serve::accept::stopped;
 use crate::serve::answer::{Request, TEXT, plain};
 use crate::serve::hub::News;
 use crate::serve::keeper::{Keeper, Pass};
+use crate::serve::limits::Held;
 use crate::serve::routes::Shared;
 use crate::serve::state::Current;
 
@@ -49,8 +50,16 @@ struct Seat {
     /// Becomes true when the daemon stops.
     stop: watch::Receiver<bool>,
     guest: Guest,
-    /// Counts the client for as long as it is there.
+    /// Count the client for as long as it is there.
     permit: OwnedSemaphorePermit,
+    held: Option<Arc<Held>>,
+}
+
+/// Who comes in, and what counts them.
+#[derive(Debug)]
+pub struct Entrant {
+    pub pass: Option<Pass>,
+    pub held: Option<Arc<Held>>,
 }
 
 /// Who was let in, and who knows whether they would be again.
@@ -96,14 +105,15 @@ struct Client {
 /// Takes a client in, if there is room. The gate has seen to it that no page of another site asks.
 ///
 /// warp has checked the handshake; its own sockets would each keep 128 KB to read into.
-pub fn open(upgrade: OnUpgrade, request: &Request, pass: Option<Pass>, shared: &Shared) -> Response {
+pub fn open(upgrade: OnUpgrade, request: &Request, entrant: Entrant, shared: &Shared) -> Response {
     let Ok(permit) = Arc::clone(&shared.seats).try_acquire_owned() else {
         return plain(StatusCode::SERVICE_UNAVAILABLE, TEXT, "there are too many live clients\n");
     };
     let (current, stop, notice) =
         (shared.current.clone(), shared.stop.clone(), shared.status.notice.subscribe());
+    let Entrant { pass, held } = entrant;
     let guest = Guest { keeper: Arc::clone(&shared.keeper), asked: shared.keeper.asks(), pass };
-    let seat = Seat { current, notice, stop, guest, permit };
+    let seat = Seat { current, notice, stop, guest, permit, held };
     tokio::spawn(async move {
         if let Ok(upgraded) = upgrade.await {
             let (stream, config) = (TokioIo::new(upgraded), Some(socket_config()));
@@ -139,7 +149,7 @@ pub fn upgrade_required() -> Response {
 
 /// Talks with a client until it leaves, falls silent, does not read, or the daemon stops.
 async fn talk(socket: Socket, seat: Seat) {
-    let Seat { mut current, mut notice, mut stop, guest, permit } = seat;
+    let Seat { mut current, mut notice, mut stop, guest, permit, held } = seat;
     let told = Arc::clone(&current.borrow_and_update());
     let mut client = Client { socket, subscriptions: BTreeSet::new(), told, spared: false };
     let mut ping = interval_at(Instant::now() + PING, PING);
@@ -178,7 +188,7 @@ async fn talk(socket: Socket, seat: Seat) {
             }
         };
     }
-    drop(permit);
+    drop((permit, held));
 }
 
 impl Client {

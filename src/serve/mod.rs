@@ -90,6 +90,9 @@ pub struct ServeSettings {
     /// How many requests a client may make, over ten seconds; 0 is as many as it likes. Where it is not given,
     /// 50, and clients on the same machine are not counted.
     pub requests_per_second: Option<u32>,
+    /// How many connections a client may hold, live ones included; 0 is as many as it likes. Where it is not given,
+    /// 512, and those of the same machine are not counted. Proxies that are trusted may hold any number.
+    pub connections_per_client: Option<u32>,
     /// PEM files; with both, the daemon speaks TLS and nothing else. Relative to the site's folder.
     pub tls_certificate: Option<PathBuf>,
     pub tls_key: Option<PathBuf>,
@@ -108,6 +111,7 @@ impl Default for ServeSettings {
             trusted_proxies: Vec::new(),
             cors: Vec::new(),
             requests_per_second: None,
+            connections_per_client: None,
             tls_certificate: None,
             tls_key: None,
             inbox_max_bytes: 1 << 30,
@@ -209,13 +213,15 @@ pub struct Daemon {
     pub rebuild: Option<Rebuild>,
     /// Where a change calls for a rebuild: files, and folders with all that is in them.
     pub watch: Vec<PathBuf>,
+    /// The file of the settings, which is one of these.
+    pub config: PathBuf,
     /// Called once the site is served, with a line that says where.
     pub ready: Box<dyn FnOnce(&str) + Send>,
 }
 
 impl std::fmt::Debug for Daemon {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Daemon { root, output, settings, rebuild, watch, ready: _ } = self;
+        let Daemon { root, output, settings, rebuild, watch, .. } = self;
         let rebuilds = rebuild.is_some();
         write!(formatter, "Daemon {{ {root:?}, {output:?}, {settings:?}, rebuilds: {rebuilds}, {watch:?} }}")
     }
@@ -239,7 +245,7 @@ pub fn bind(settings: &ServeSettings, root: &Path) -> Result<TcpListener> {
 /// # Errors
 /// If there is no whole site in the folder.
 pub async fn serve(listener: TcpListener, daemon: Daemon, shutdown: impl Future<Output = ()>) -> Result<()> {
-    let Daemon { root, output, settings, rebuild, watch, ready } = daemon;
+    let Daemon { root, output, settings, rebuild, watch, config, ready } = daemon;
     let keeper = Arc::new(Keeper::new(&root)?);
     keeper.follow()?;
     let loaded = watch::manifest_state(&output);
@@ -272,7 +278,8 @@ pub async fn serve(listener: TcpListener, daemon: Daemon, shutdown: impl Future<
     let (bell, rung) = watch::bell();
     if let Some(build) = rebuild {
         let (bell, stop) = (bell.clone(), stopped.clone());
-        let around = Loop { status: Arc::clone(&status), settings: settings_sender, stop, bell, rung };
+        let (status, settings) = (Arc::clone(&status), settings_sender);
+        let around = Loop { status, config, settings, stop, bell, rung };
         thread("rebuild", move || watch::rebuild(watch, &output, build, around))?;
         tokio::spawn(door::renew(doors, changes, keeper, shared.current.clone()));
     }

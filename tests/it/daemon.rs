@@ -234,3 +234,23 @@ fn the_inbox_is_cleaned_of_what_was_read_and_takes_room() {
     let counted = || daemon.json("/api/system/health?hours=1")["data"]["total_operations"].clone();
     until("all of them", || (counted() == json!(reports * 7000)).then_some(()));
 }
+
+#[test]
+fn corrected_settings_apply_at_once_however_long_builds_have_failed() {
+    let daemon = Daemon::start(Folder::new(), "");
+    let builds = |result: &str| {
+        let metrics = daemon.get("/metrics").1;
+        let line = format!("dash_builds_total{{result=\"{result}\"}} ");
+        let count = metrics.lines().find_map(|known| known.strip_prefix(&line));
+        count.and_then(|count| count.parse::<u32>().ok()).expect("a count")
+    };
+    until("the first", || (builds("ok") >= 1).then_some(()));
+    daemon.folder.write("dash.toml", "[site]\ntitel = 'x'\n");
+    // Half a second, one, two, and then four.
+    until("failures", || (builds("failed") >= 4).then_some(()));
+    let before = builds("ok");
+    let corrected = Instant::now();
+    daemon.folder.write("dash.toml", "[site]\ntitle = 'Corrected'\n");
+    until("the build", || (builds("ok") > before).then_some(()));
+    assert!(corrected.elapsed() < Duration::from_secs(3), "{:?}", corrected.elapsed());
+}

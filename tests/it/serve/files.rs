@@ -111,7 +111,8 @@ async fn a_folder_that_is_a_link_is_not_followed() {
     let settings = dash::serve::ServeSettings::default();
     let root = server.home.path().to_owned();
     let (watch, ready) = (Vec::new(), Box::new(|_: &str| {}));
-    let daemon = dash::serve::Daemon { root, output, settings, rebuild: None, watch, ready };
+    let daemon =
+        dash::serve::Daemon { config: root.clone(), root, output, settings, rebuild: None, watch, ready };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let error = dash::serve::serve(listener, daemon, std::future::pending()).await.expect_err("it is a link");
     assert!(format!("{error:#}").contains("reached by a link"), "{error:#}");

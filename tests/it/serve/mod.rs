@@ -79,7 +79,8 @@ impl Server {
         let address = listener.local_addr().expect("it is bound");
         let watch = vec![home.path().to_owned()];
         let (rebuild, ready) = (rebuild(output.clone()), Box::new(|_: &str| {}));
-        let daemon = Daemon { root, output, settings, rebuild, watch, ready };
+        let config = root.join("dash.toml");
+        let daemon = Daemon { root, output, settings, rebuild, watch, config, ready };
         let (stop, stopped) = oneshot::channel();
         let shutdown = async {
             let _ = stopped.await;
