@@ -178,9 +178,9 @@ impl<'a> Folding<'a, '_> {
                 Ok(raw) => self.interpret(place.line, raw),
                 Err(fault) => self.fault(place.line, fault),
             }),
-            What::TooLong => {
+            What::TooLong { lines } => {
                 self.fault(1, too_long(reader.max_line_bytes));
-                1
+                *lines
             }
         };
     }
