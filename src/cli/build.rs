@@ -70,6 +70,7 @@ fn as_json(built: &Built, seconds: f64) -> serde_json::Value {
         "written": built.published.written,
         "removed": built.published.removed,
         "changed": manifest.changed,
+        "troubles": built.troubles,
         "seconds": seconds,
     })
 }

@@ -27,6 +27,7 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::talk::Talk;
+use crate::config::base_url;
 
 /// A static-site generator for monitoring data, with a light daemon for live updates.
 #[derive(Debug, Parser)]
@@ -48,7 +49,7 @@ pub struct Common {
     #[arg(long, global = true, value_name = "DIR", env = "DASH_OUTPUT")]
     output: Option<PathBuf>,
     /// Where the site will be reached, for what needs absolute links
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL", value_parser = base_url)]
     base_url: Option<String>,
     /// The moment to build for, instead of the clock's: the same logs and moment give the same bytes
     #[arg(long, global = true, value_name = "RFC3339", value_parser = moment)]
