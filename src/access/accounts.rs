@@ -79,6 +79,21 @@ impl Accounts {
             .with_context(reading)
     }
 
+    /// Reads the file, changes what it says and replaces it, one after another however many do so at a time.
+    ///
+    /// # Errors
+    /// If the file cannot be read or written, or the change is refused; then the file stays as it was.
+    pub fn change<T>(path: &Path, change: impl FnOnce(&mut Accounts) -> Result<T>) -> Result<T> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // The file itself is another after each change. The lock ends with its holder.
+        let lock = File::open(folder).with_context(|| format!("opening `{}`", folder.display()))?;
+        lock.lock().with_context(|| format!("locking `{}`", folder.display()))?;
+        let mut accounts = Accounts::read(path)?;
+        let done = change(&mut accounts)?;
+        accounts.write(path)?;
+        Ok(done)
+    }
+
     /// Replaces the file, as a whole.
     ///
     /// # Errors
@@ -184,8 +199,11 @@ pub fn verify(user: Option<&User>, password: &str) -> bool {
     right && user.is_some()
 }
 
-/// A name stands in logs and lists, and on the page of who is signed in.
-fn check_name(name: &str) -> Result<()> {
+/// Whether this can be the name of a user or token: it stands in logs and lists, and on the page of who is signed in.
+///
+/// # Errors
+/// If it cannot; says what a name has.
+pub fn check_name(name: &str) -> Result<()> {
     let plain = |c: char| c.is_alphanumeric() || "-._@+".contains(c);
     if name.is_empty() || name.chars().count() > LONGEST_NAME || !name.chars().all(plain) {
         bail!("a name has 1 to {LONGEST_NAME} letters, digits, and `-._@+`");
@@ -276,6 +294,24 @@ mod tests {
             assert!(accounts.set_user("ana", password, Role::Viewer).is_err(), "{password:?}");
         }
         assert!(accounts.is_empty());
+    }
+
+    #[test]
+    fn changes_at_the_same_time_are_all_kept() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let path = home.path().join(FILE);
+        std::thread::scope(|scope| {
+            for at in 0..20 {
+                let (name, path) = (format!("t{at}"), &path);
+                scope.spawn(move || {
+                    Accounts::change(path, |accounts| accounts.add_token(&name, &name, Role::Viewer))
+                });
+            }
+        });
+        assert_eq!(Accounts::read(&path).expect("readable").tokens.len(), 20);
+        let refused =
+            Accounts::change(&path, |accounts| accounts.set_user("a b", "correct horse", Role::Viewer));
+        assert!(refused.is_err() && Accounts::read(&path).expect("readable").users.is_empty());
     }
 
     #[test]

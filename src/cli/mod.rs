@@ -2,6 +2,7 @@
 //!
 //! To add a command: a variant of `Command`, its arm in `run`, and a file here.
 
+mod accounts;
 mod build;
 mod check;
 mod completions;
@@ -15,8 +16,6 @@ mod serve;
 mod site;
 mod snapshot;
 mod talk;
-mod token;
-mod user;
 mod verify;
 
 use std::path::PathBuf;
@@ -26,6 +25,7 @@ use anyhow::Result;
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cli::accounts::Kind;
 use crate::cli::talk::Talk;
 use crate::config::base_url;
 
@@ -106,10 +106,10 @@ enum Command {
     Check,
     /// Who may sign in to the daemon
     #[command(subcommand)]
-    User(user::User),
+    User(accounts::Change),
     /// Keys with which scripts may ask the daemon
     #[command(subcommand)]
-    Token(token::Token),
+    Token(accounts::Change),
     /// A script that completes commands and flags in a shell
     Completions(completions::Completions),
     /// Pages for `man`
@@ -145,8 +145,8 @@ fn run(cli: &Cli, talk: &Talk) -> Result<()> {
         Command::Export(export) => export::run(export, &cli.common, talk),
         Command::Sample(sample) => sample::run(sample, &cli.common),
         Command::Check => check::run(&cli.common, talk),
-        Command::User(user) => user::run(user, &cli.common, talk),
-        Command::Token(token) => token::run(token, &cli.common, talk),
+        Command::User(change) => accounts::run(Kind::User, change, &cli.common, talk),
+        Command::Token(change) => accounts::run(Kind::Token, change, &cli.common, talk),
         Command::Completions(arguments) => completions::completions(arguments),
         Command::Man(arguments) => completions::manual(arguments, talk),
     }

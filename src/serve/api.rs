@@ -31,10 +31,10 @@ use crate::serve::conditions::{Verdict, Version};
 use crate::serve::files::{Files, prepare};
 use crate::serve::keeper::Keeper;
 use crate::serve::metrics;
-use crate::serve::openapi;
 use crate::serve::prepared::{Label, Prepared};
 use crate::serve::routes::Shared;
 use crate::serve::state::Current;
+use crate::serve::{docs, openapi};
 
 /// What a handler gives.
 pub type Answered = Result<Response, ApiError>;
@@ -193,8 +193,8 @@ fn health(current: &Current, _: &Asked) -> Value {
 pub fn reference() -> Files {
     let files = [
         ("/api/openapi.json", openapi::document().to_string()),
-        ("/api/docs", openapi::page()),
-        ("/api/docs.css", openapi::STYLE.to_owned()),
+        ("/api/docs", docs::page()),
+        ("/api/docs.css", docs::STYLE.to_owned()),
     ];
     let prepared = |(path, text): (&str, String)| {
         let name = if path.contains('.') { path.to_owned() } else { format!("{path}.html") };

@@ -283,7 +283,10 @@ impl Gate {
             let to = request.uri().path_and_query().map_or("", |whole| whole.as_str());
             let to = to.strip_prefix(&self.base_path).unwrap_or_default().trim_start_matches('/');
             let depth = path.matches('/').count().saturating_sub(1);
-            return secured(sign_in::form(StatusCode::UNAUTHORIZED, &Asked { to, depth, problem: None }));
+            return secured(sign_in::form(
+                StatusCode::UNAUTHORIZED,
+                &Asked { to, depth, ..Asked::default() },
+            ));
         }
         let error = match role {
             None => self.unknown(request, "sign in, or send a token as `Authorization: Bearer …`"),

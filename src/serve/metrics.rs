@@ -20,7 +20,7 @@ use crate::serve::prepared::{Label, Prepared};
 use crate::serve::routes::Shared;
 use crate::serve::state::Current;
 
-const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// (name, help, labels besides the wrapper's, field of the wrapper's health, factor).
 type Gauge = (&'static str, &'static str, &'static str, &'static str, f64);

@@ -14,6 +14,7 @@ pub mod answers;
 pub mod api;
 pub mod client;
 pub mod conditions;
+pub mod docs;
 pub mod door;
 pub mod files;
 pub mod kept;

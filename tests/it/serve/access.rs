@@ -90,6 +90,9 @@ async fn a_password_opens_a_session_and_signing_out_ends_it() {
     let (server, _) = guarded(|_| {}).await;
     let wrong = sign_in(&server, "ana", "wrong horse", &[]).await;
     assert_eq!((wrong.status, wrong.header("set-cookie")), (401, ""));
+    assert!(wrong.text().contains("value=\"ana\"") && !wrong.text().contains("wrong"), "{}", wrong.text());
+    let markup = sign_in(&server, "%22%3E%3Cscript%3E", "wrong horse", &[]).await;
+    assert!(markup.text().contains("value=\"&quot;&gt;&lt;script&gt;\""), "{}", markup.text());
     let answer = sign_in(&server, "ana", PASSWORD, &[]).await;
     assert_eq!((answer.status, answer.header("location")), (303, "./wrappers/x.html"));
     let set = answer.header("set-cookie");
