@@ -27,6 +27,10 @@ bench *ARGS:
 bench-serve *ARGS:
     python3 benches/serve.py {{ARGS}}
 
+# The daemon under everything at once, an hour of it: `just soak --minutes 60`
+soak *ARGS:
+    python3 benches/soak.py {{ARGS}}
+
 # The API, fuzzed by its own document
 fuzz-api *ARGS:
     tests/fuzz-api {{ARGS}}

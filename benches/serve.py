@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import time
 import urllib.request
-from pathlib import Path
 
 import tools
 from tools import WORK, median, sample, site
@@ -43,39 +42,13 @@ def main():
         log = sample(binary, WORK / f"{operations}.jsonl", operations)
         folder = site(f"serve-{operations}", log)
         subprocess.run([binary, "build", "--quiet", "--now", tools.NOW], cwd=folder, check=True)
-        with Daemon(binary, folder, "--no-build") as daemon:
+        with tools.Daemon(binary, folder, "--no-build") as daemon:
             static = static_files(daemon, folder, arguments, rows) if not rows else static
             answers(daemon, operations, static, arguments, rows)
     live(binary, arguments, rows)
     print("| work | dash | beside | ratio | goal |\n| --- | --- | --- | --- | --- |")
     for row in rows:
         print("| " + " | ".join(row) + " |")
-
-
-class Daemon:
-    """dash serve on a free port, for as long as it is used."""
-
-    def __init__(self, binary, folder, *flags):
-        self.log = (folder / "log").open("w+")
-        command = [binary, "serve", "--bind", "127.0.0.1:0", *flags]
-        self.process = subprocess.Popen(command, cwd=folder, stderr=self.log)
-        for _ in range(1200):
-            found = re.search(r"serving http://127.0.0.1:(\d+)/", (folder / "log").read_text())
-            if found:
-                break
-            time.sleep(0.1)
-        self.port = int(found.group(1))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait(timeout=10)
-
-    def resident(self):
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) * 1024
 
 
 def rate(port, path, coding, seconds):
@@ -136,7 +109,7 @@ def live(binary, arguments, rows):
     (folder / "dash.toml").write_text("")
     log = folder / "content/operations/live.jsonl"
     subprocess.run([binary, "sample", "--quiet", "--days", "1", "--to", str(log)], cwd=folder, check=True)
-    with Daemon(binary, folder) as daemon:
+    with tools.Daemon(binary, folder) as daemon:
         before = daemon.resident()
         times, after = asyncio.run(refreshes(daemon, log, arguments))
         a_socket = (after - before) / arguments.sockets / 1024
@@ -148,12 +121,10 @@ def live(binary, arguments, rows):
 
 
 async def refreshes(daemon, log, arguments):
-    head = ("GET /ws HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
-            "sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
     streams = []
     for _ in range(arguments.sockets):
         reader, writer = await asyncio.open_connection("127.0.0.1", daemon.port)
-        writer.write(head.encode())
+        writer.write(tools.HANDSHAKE)
         streams.append((reader, writer))
     for reader, _ in streams:
         await reader.readuntil(b'"status"')

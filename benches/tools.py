@@ -1,6 +1,7 @@
-"""What the scripts of this folder share: the binary, sample logs, peers, and measuring a command."""
+"""What the scripts of this folder share: the binary, sample logs, peers, daemons, and measuring a command."""
 
 import os
+import re
 import resource
 import shutil
 import statistics
@@ -13,6 +14,9 @@ ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / "target" / "bench"
 # The moment that every build is for, and the end of every sample log.
 NOW = "2026-01-26T12:00:00Z"
+# Asks for live updates.
+HANDSHAKE = (b"GET /ws HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+             b"sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
 
 
 def dash():
@@ -56,6 +60,42 @@ def site(name, log):
     folder.mkdir(parents=True)
     (folder / "dash.toml").write_text(f"[[source]]\npath = {str(log)!r}\n")
     return folder
+
+
+class Daemon:
+    """dash serve on a free port, for as long as it is used."""
+
+    def __init__(self, binary, folder, *flags):
+        self.log = folder / "log"
+        with self.log.open("w") as log:
+            command = [binary, "serve", "--bind", "127.0.0.1:0", *flags]
+            self.process = subprocess.Popen(command, cwd=folder, stderr=log)
+        found = None
+        while not found:
+            found = re.search(r"serving http://127.0.0.1:(\d+)/", self.log.read_text())
+            if self.process.poll() is not None:
+                raise SystemExit(f"the daemon ended: {self.log.read_text()}")
+            time.sleep(0.1)
+        self.port = int(found.group(1))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        """Its exit code."""
+        self.process.terminate()
+        try:
+            return self.process.wait(timeout=10)
+        finally:
+            self.process.kill()
+
+    def resident(self):
+        """Bytes of memory."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) * 1024
 
 
 def build(binary, folder, *flags):

@@ -4,12 +4,12 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use serde::Deserialize;
 use toml::Table;
 
 use crate::analysis::facts::Settings;
-use crate::analysis::health::{HealthSettings, Preset};
+use crate::analysis::health::HealthSettings;
 use crate::analysis::service::ServiceSettings;
 use crate::archive::settings::ArchiveSettings;
 use crate::publish::sha256;
@@ -92,33 +92,25 @@ pub fn read(path: &Path) -> Result<Config> {
 
 fn parse(text: &str, root: &Path) -> Result<Config> {
     let file: File = toml::from_str(text).map_err(|error| explained(&error))?;
-    let health = health(file.health).context("in `[health]`")?;
-    if let Some(problem) = health.problem() {
-        bail!("in `[health]`: {problem}");
-    }
+    let health = health(file.health, text)?;
     validate(&file.source).map_err(anyhow::Error::msg)?;
-    let scheme = |url: &String| url.starts_with("http://") || url.starts_with("https://");
-    if let Some(url) = file.site.base_url.as_ref().filter(|url| !scheme(url)) {
-        bail!("in `[site]`: `base_url = \"{url}\"` does not begin with `http://` or `https://`");
-    }
-    file.store.validate().map_err(|problem| anyhow!("in `[store]`: {problem}"))?;
-    if let Some(problem) = file.service.problem() {
-        bail!("in `[service]`: {problem}");
-    }
-    if let Some(problem) = file.archive.problem() {
-        bail!("in `[archive]`: {problem}");
-    }
-    if let Some(problem) = file.publish.problem() {
-        bail!("in `[publish]`: {problem}");
-    }
-    if let Some(problem) = file.mail.problem() {
-        bail!("in `[mail]`: {problem}");
-    }
-    if let Some(problem) = file.serve.problem() {
-        bail!("in `[serve]`: {problem}");
+    let url = file.site.base_url.as_deref().map_or(Ok(String::new()), base_url);
+    let problems = [
+        ("health", health.problem()),
+        ("site", url.err().map(|problem| format!("`base_url` is {problem}"))),
+        ("store", file.store.validate().err()),
+        ("service", file.service.problem()),
+        ("archive", file.archive.problem()),
+        ("publish", file.publish.problem()),
+        ("mail", file.mail.problem()),
+        ("serve", file.serve.problem()),
+    ];
+    if let Some((section, problem)) = problems.iter().find_map(|(section, it)| Some((section, it.as_ref()?)))
+    {
+        return Err(located(text, section, problem));
     }
     if !(1..=525_600).contains(&file.activity.quiet_after_minutes) {
-        bail!("in `[activity]`: `quiet_after_minutes` is not between 1 and 525600");
+        return Err(located(text, "activity", "`quiet_after_minutes` is not between 1 and 525600"));
     }
     let logs = SourceSettings { path: DEFAULT_LOGS.to_owned(), optional: true, ..SourceSettings::default() };
     let mut sources = if file.source.is_empty() { vec![logs] } else { file.source };
@@ -138,12 +130,44 @@ fn parse(text: &str, root: &Path) -> Result<Config> {
     })
 }
 
-/// The preset's settings with what the table says laid over them.
-fn health(table: Table) -> Result<HealthSettings> {
-    let preset = match table.get("preset") {
-        Some(preset) => preset.clone().try_into::<Preset>().map_err(|error| explained(&error))?,
-        None => Preset::default(),
-    };
+/// Whether this can be where a site is reached.
+///
+/// # Errors
+/// If it cannot: what it is, and what it should be.
+pub fn base_url(url: &str) -> Result<String, String> {
+    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    match host.is_some_and(|host| !host.is_empty() && !host.starts_with('/')) {
+        true => Ok(url.to_owned()),
+        false => Err(format!("`{url}`, which is no address; write it like `https://dash.example.org/`")),
+    }
+}
+
+/// A problem of a table, with the line of the key that it names first.
+fn located(text: &str, section: &str, problem: &str) -> anyhow::Error {
+    let key = problem.split('`').nth(1).and_then(|named| named.split([' ', '=']).next()).unwrap_or_default();
+    let mut table = "";
+    let line = text.lines().position(|line| {
+        let line = line.trim_start();
+        if let Some(header) = line.strip_prefix('[') {
+            table = header.split(']').next().unwrap_or_default().trim();
+        }
+        table == section && line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='))
+    });
+    match line {
+        Some(line) => anyhow!("in `[{section}]`, line {}: {problem}", line + 1),
+        None => anyhow!("in `[{section}]`: {problem}"),
+    }
+}
+
+/// The preset's settings with what the table says laid over them; `text` is the file that it stands in.
+fn health(table: Table, text: &str) -> Result<HealthSettings> {
+    #[derive(Deserialize)]
+    struct Typed {
+        #[serde(default)]
+        health: HealthSettings,
+    }
+    // A table by itself does not know where in the file it stands, and would say so of nothing that is wrong in it.
+    let preset = toml::from_str::<Typed>(text).map_err(|error| explained(&error))?.health.preset;
     let mut settings = Table::try_from(HealthSettings::preset(preset))?;
     // Whole numbers are welcome where a share is meant: `fallback_credit = 1`.
     let as_share = |known: Option<&toml::Value>, value: toml::Value| match (known, &value) {
@@ -220,6 +244,23 @@ mod tests {
         assert!(error("[serve]\nbase_path = 'x'").contains("`base_path = \"x\"`"));
         assert!(error("title = ").contains("line 1"));
         assert!(error("[source]\npath = 'x'").contains("`[[source]]`"));
-        assert!(error("[site]\nbase_url = 'foo'").contains("`http://`"));
+        assert!(error("[site]\nbase_url = 'foo'").contains("`https://dash.example.org/`"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_found_by_its_line() {
+        for (text, line) in [
+            ("[health]\nwindow_minutes = -5", 2),
+            ("[health]\nhealthy = 1\n\nrecent_factor = 2", 4),
+            ("[health]\nlatency_target_ms = 'x'", 2),
+            ("[service]\n# of a month\n  objective=3", 3),
+            ("[site]\nbase_url = 'https://'", 2),
+            ("[store]\nhours_days = 5", 2),
+            ("[activity]\nquiet_after_minutes = 0", 2),
+            ("[serve]\nhosts = []\ninbox_max_bytes = 5", 3),
+        ] {
+            let said = error(text);
+            assert!(said.contains(&format!("line {line}")), "{text}: {said}");
+        }
     }
 }

@@ -19,7 +19,7 @@ pub enum Preset {
 
 /// `[health]`: every weight and threshold of the score. Rates are 0..=1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct HealthSettings {
     pub preset: Preset,
     /// Length of the health window.

@@ -19,6 +19,7 @@ pub fn run(common: &Common, talk: &Talk) -> Result<()> {
     let plan = site.plan();
     let mut store = pipeline::open(&plan, PATIENCE)?;
     let built = pipeline::build(&mut store, &plan, &talk.progress())?;
+    site.clean_inbox(&store)?;
     list::refresh(&site.output, &built.theme, &site.config.site)?;
     drop(store);
     if talk.json {
@@ -70,6 +71,7 @@ fn as_json(built: &Built, seconds: f64) -> serde_json::Value {
         "written": built.published.written,
         "removed": built.published.removed,
         "changed": manifest.changed,
+        "troubles": built.troubles,
         "seconds": seconds,
     })
 }

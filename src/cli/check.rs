@@ -15,9 +15,9 @@ pub fn run(common: &Common, talk: &Talk) -> Result<()> {
     let mut troubles = 0;
     for source in &checked {
         talk.say(&format!("source `{}`: {} files, {} bytes", source.name, source.files, source.bytes));
-        for problem in &source.problems {
+        for trouble in source.troubles() {
             troubles += 1;
-            talk.say(&format!("  {}", problem.reason));
+            talk.say(&format!("  {trouble}"));
         }
     }
     if talk.json {

@@ -2,6 +2,7 @@
 //!
 //! To add a command: a variant of `Command`, its arm in `run`, and a file here.
 
+mod accounts;
 mod build;
 mod chart;
 mod check;
@@ -18,8 +19,6 @@ mod site;
 mod snapshot;
 mod talk;
 mod tell;
-mod token;
-mod user;
 mod verify;
 
 use std::path::PathBuf;
@@ -27,9 +26,11 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cli::accounts::Kind;
 use crate::cli::talk::Talk;
+use crate::config::base_url;
 
 /// A static-site generator for monitoring data, with a light daemon for live updates.
 #[derive(Debug, Parser)]
@@ -51,7 +52,7 @@ pub struct Common {
     #[arg(long, global = true, value_name = "DIR", env = "DASH_OUTPUT")]
     output: Option<PathBuf>,
     /// Where the site will be reached, for what needs absolute links
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL", value_parser = base_url)]
     base_url: Option<String>,
     /// The moment to build for, instead of the clock's: the same logs and moment give the same bytes
     #[arg(long, global = true, value_name = "RFC3339", value_parser = moment)]
@@ -65,6 +66,17 @@ pub struct Common {
     /// Results as JSON on standard output
     #[arg(long, global = true)]
     json: bool,
+    /// How events and errors are written on standard error
+    #[arg(long, global = true, value_name = "FORMAT", env = "DASH_LOG_FORMAT", default_value = "text")]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    /// For people
+    Text,
+    /// A JSON object a line, with `timestamp`, `level` and `message`
+    Json,
 }
 
 fn moment(text: &str) -> Result<DateTime<Utc>, String> {
@@ -99,10 +111,10 @@ enum Command {
     Check,
     /// Who may sign in to the daemon
     #[command(subcommand)]
-    User(user::User),
+    User(accounts::Change),
     /// Keys with which scripts may ask the daemon
     #[command(subcommand)]
-    Token(token::Token),
+    Token(accounts::Change),
     /// A script that completes commands and flags in a shell
     Completions(completions::Completions),
     /// Pages for `man`
@@ -139,8 +151,8 @@ fn run(cli: &Cli, talk: &Talk) -> Result<()> {
         Command::Export(export) => export::run(export, &cli.common, talk),
         Command::Sample(sample) => sample::run(sample, &cli.common),
         Command::Check => check::run(&cli.common, talk),
-        Command::User(user) => user::run(user, &cli.common, talk),
-        Command::Token(token) => token::run(token, &cli.common, talk),
+        Command::User(change) => accounts::run(Kind::User, change, &cli.common, talk),
+        Command::Token(change) => accounts::run(Kind::Token, change, &cli.common, talk),
         Command::Completions(arguments) => completions::completions(arguments),
         Command::Man(arguments) => completions::manual(arguments, talk),
     }

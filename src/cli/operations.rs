@@ -53,14 +53,20 @@ pub fn write(wanted: &Wanted, site: &Site, talk: &Talk, out: &mut dyn Write) -> 
 fn csv(selection: &Selection, out: &mut dyn Write) -> io::Result<Handed> {
     let names = columns(selection.sources);
     let mut writer = csv::Writer::from_writer(out);
-    writer.write_record(&names)?;
-    let handed =
-        operations(
-            selection,
-            &mut |object, source| Ok(writer.write_record(cells(object, source, &names)?)?),
-        )?;
+    writer.write_record(&names).map_err(of_stream)?;
+    let handed = operations(selection, &mut |object, source| {
+        writer.write_record(cells(object, source, &names)?).map_err(of_stream)
+    })?;
     writer.flush()?;
     Ok(handed)
+}
+
+/// The error of the stream that a CSV error comes from: by itself, it would be one of no kind.
+fn of_stream(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
 }
 
 fn cells(object: &str, source: &SourceSettings, names: &[&str]) -> io::Result<Vec<String>> {

@@ -23,7 +23,7 @@ pub struct Sample {
     /// Go on in real time
     #[arg(long)]
     follow: bool,
-    /// Append to this file instead of writing to standard output
+    /// Append to this file instead of writing to standard output; it and its folder are made where they are missing
     #[arg(long, value_name = "FILE")]
     to: Option<PathBuf>,
 }

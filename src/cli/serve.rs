@@ -65,7 +65,10 @@ pub fn run(arguments: &Serve, common: &Common, talk: &Talk) -> Result<()> {
         build::summary(&built, begun.elapsed().as_secs_f64()).iter().for_each(|line| talk.say(line));
     }
     let (watch, rebuild) = (arguments.watched(&site, common), rebuild(arguments.clone(), common.clone()));
-    let daemon = Daemon { root, output, settings, rebuild: Some(rebuild), watch };
+    let talk = *talk;
+    let ready = Box::new(move |line: &str| talk.say(line));
+    let (rebuild, config) = (Some(rebuild), common.config.clone());
+    let daemon = Daemon { root, output, settings, rebuild, watch, config, ready };
     runtime.block_on(serve(listener, daemon, stopped()))
 }
 
@@ -123,6 +126,7 @@ fn build_site(site: &Site, progress: &(dyn Fn(Progress) + Sync)) -> Result<Built
     let plan = site.plan();
     let mut store = pipeline::open(&plan, PATIENCE)?;
     let built = pipeline::build(&mut store, &plan, progress)?;
+    site.clean_inbox(&store)?;
     list::refresh(&site.output, &built.theme, &site.config.site)?;
     Ok(built)
 }

@@ -8,6 +8,8 @@ use chrono::Utc;
 use crate::cli::Common;
 use crate::config::{self, Config};
 use crate::pipeline::Plan;
+use crate::sources::inbox;
+use crate::store::Store;
 
 /// A site and where it is written.
 #[derive(Debug)]
@@ -27,6 +29,16 @@ impl Site {
         let output = common.output.clone().unwrap_or_else(|| config.root.join("output"));
         apart(&output, &config)?;
         Ok(Site { config, output, now_ms: common.now.map(|now| now.timestamp_millis()) })
+    }
+
+    /// Removes what has been read of the inbox, where it is old or takes room that is needed.
+    pub fn clean_inbox(&self, store: &Store) -> Result<()> {
+        let files = inbox::files(&self.config.root.join(inbox::FOLDER));
+        let outdated = inbox::outdated(files, self.plan().moment_ms, self.config.serve.inbox_max_bytes);
+        if !outdated.is_empty() {
+            inbox::remove_read(&outdated, &store.files()?);
+        }
+        Ok(())
     }
 
     /// What to build, for the moment given or for now.

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use chrono::Utc;
 use clap::Args;
 use serde_json::json;
@@ -38,7 +38,7 @@ pub fn run(arguments: &Snapshot, common: &Common, talk: &Talk) -> Result<()> {
     let patience =
         arguments.timeout.map_or(PATIENCE, |timeout| Duration::from_millis(timeout.ms.unsigned_abs()));
     if let Some(timeout) = arguments.timeout {
-        end_after(timeout);
+        end_after(timeout, *talk);
     }
     let site = Site::open(common)?;
     // Held until the snapshot is kept, so that nobody changes the output folder in between.
@@ -71,6 +71,7 @@ pub fn run(arguments: &Snapshot, common: &Common, talk: &Talk) -> Result<()> {
     } else {
         list::refresh(&site.output, &built.theme, &site.config.site)?;
     }
+    site.clean_inbox(&store)?;
     drop(store);
     if talk.json {
         writeln!(std::io::stdout(), "{}", as_json(&kept, &built, &outdated))?;
@@ -98,15 +99,13 @@ pub fn run(arguments: &Snapshot, common: &Common, talk: &Talk) -> Result<()> {
 
 /// Ends the program when the time is up. Whatever it is doing then is undone or finished by the next run, as
 /// after a kill.
-fn end_after(timeout: Span) {
+fn end_after(timeout: Span, talk: Talk) {
     std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(timeout.ms.unsigned_abs()));
-        // Whether anyone reads it makes no difference now.
-        let _ = writeln!(
-            std::io::stderr(),
-            "error: not done after {} s; nothing half done is left, run it again with a longer `--timeout`",
+        talk.error(&anyhow!(
+            "not done after {} s; nothing half done is left, run it again with a longer `--timeout`",
             timeout.ms / 1000
-        );
+        ));
         std::process::exit(1);
     });
 }

@@ -7,14 +7,16 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::Common;
+use crate::cli::{Common, LogFormat};
 use crate::sources::Progress;
 
 /// How much to say, and in which form.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Talk {
     pub json: bool,
     quiet: bool,
+    /// Whether what is said is a part of the log.
+    logged: bool,
 }
 
 /// Reads shorter than this have no progress bar: it would only flicker.
@@ -30,17 +32,24 @@ impl Talk {
             _ => "trace",
         };
         let filter = EnvFilter::try_from_env("DASH_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-        let ansi = std::io::stderr().is_terminal();
+        let logged = common.log_format == LogFormat::Json;
+        let ansi = std::io::stderr().is_terminal() && !logged;
         let log =
             tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi);
+        let log = log.with_target(false);
         // A second call in one process (a test) keeps the first log.
-        let _ = log.with_target(false).try_init();
-        Talk { json: common.json, quiet: common.quiet }
+        let _ = match logged {
+            true => log.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
+            false => log.try_init(),
+        };
+        Talk { json: common.json, quiet: common.quiet, logged }
     }
 
     /// Says a line, unless told to be quiet.
     pub fn say(&self, line: &str) {
-        if !self.quiet {
+        if self.logged {
+            tracing::info!("{line}");
+        } else if !self.quiet {
             // A closed standard error is no reason to fail.
             let _ = writeln!(std::io::stderr(), "{line}");
         }
@@ -48,12 +57,17 @@ impl Talk {
 
     /// An error with its chain; always said.
     pub fn error(&self, error: &anyhow::Error) {
-        let _ = writeln!(std::io::stderr(), "error: {error:#}");
+        if self.logged {
+            tracing::error!("{error:#}");
+        } else {
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+        }
     }
 
     /// Something to call while logs are read: a bar on a terminal, once it has taken a while.
     pub fn progress(&self) -> impl Fn(Progress) + Sync + use<> {
-        let (begun, shown) = (Instant::now(), !self.quiet && !self.json && std::io::stderr().is_terminal());
+        let quiet = self.quiet || self.json || self.logged;
+        let (begun, shown) = (Instant::now(), !quiet && std::io::stderr().is_terminal());
         let bar: OnceLock<Bar> = OnceLock::new();
         move |progress| {
             if !shown || begun.elapsed() < PATIENCE {

@@ -132,4 +132,33 @@ pub struct SourceState {
     pub last_end_ms: i64,
     /// Problems of the source itself: nothing matches, a folder cannot be read.
     pub problems: Vec<Problem>,
+    /// Files of it that cannot be read, as path and reason: the first [`MOST_UNREAD`] of `unread_files`.
+    #[serde(default)]
+    pub unread: Vec<String>,
+    #[serde(default)]
+    pub unread_files: u64,
+}
+
+/// Most files that are named because they cannot be read.
+pub const MOST_UNREAD: usize = 5;
+
+impl SourceState {
+    /// Notes a file that cannot be read.
+    pub fn add_unread(&mut self, path: &str, reason: &str) {
+        self.unread_files += 1;
+        if self.unread.len() < MOST_UNREAD {
+            self.unread.push(format!("`{path}`: {reason}"));
+        }
+    }
+
+    /// What is wrong with the source and with whole files of it, a line each.
+    pub fn troubles(&self) -> Vec<String> {
+        let of_source = self.problems.iter().map(|problem| problem.reason.clone());
+        let mut lines: Vec<_> = of_source.chain(self.unread.iter().cloned()).collect();
+        let more = self.unread_files - self.unread.len() as u64;
+        if more > 0 {
+            lines.push(format!("{more} more files cannot be read"));
+        }
+        lines
+    }
 }

@@ -23,6 +23,7 @@ use crate::publish::{Published, Stamp, publish};
 use crate::report::site::Site;
 use crate::report::{SiteSettings, Theme, dataset, datasets, render, summary};
 use crate::sources::discover::{Discovery, discover};
+use crate::sources::resume::try_read;
 use crate::sources::settings::SourceSettings;
 use crate::sources::{self, Progress};
 use crate::store::chunks::Span;
@@ -97,12 +98,8 @@ fn build_once(store: &mut Store, plan: &Plan, progress: &(dyn Fn(Progress) + Syn
 
 fn troubles(sources: &[SourceState]) -> Vec<String> {
     let of = |source: &SourceState| {
-        let name = source.name.clone();
-        source
-            .problems
-            .iter()
-            .map(move |problem| format!("source `{name}`: {}", problem.reason))
-            .collect::<Vec<_>>()
+        let line = |trouble| format!("source `{}`: {trouble}", source.name);
+        source.troubles().into_iter().map(line).collect::<Vec<_>>()
     };
     sources.iter().flat_map(of).collect()
 }
@@ -136,14 +133,20 @@ pub fn check(plan: &Plan) -> Result<Vec<SourceState>> {
     Theme::embedded().context("loading the theme")?;
     let state = |source: &SourceSettings| {
         let Discovery { found, problems } = discover(plan.root, source);
-        SourceState {
+        let mut state = SourceState {
             name: source.title().to_owned(),
             path: source.path.clone(),
             files: found.len() as u64,
             bytes: found.iter().map(|file| file.stat.size).sum(),
             problems,
             ..SourceState::default()
+        };
+        for file in &found {
+            if let Err(fault) = try_read(&file.file) {
+                state.add_unread(&file.path, &fault.reason);
+            }
         }
+        state
     };
     Ok(plan.sources.iter().map(state).collect())
 }

@@ -6,6 +6,7 @@
 
 pub mod site;
 pub mod hosting;
+pub mod escape;
 pub mod format;
 pub mod filters;
 pub mod charts;

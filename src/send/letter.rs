@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::analysis::health::Status;
+use crate::report::escape::markup;
 use crate::report::format;
-use crate::report::reach::xml;
 use crate::report::summary::Line;
 use crate::send::report::Report;
 
@@ -117,7 +117,7 @@ fn text(report: &Report) -> String {
 
 /// Mail programs know tables and the styles of elements, and not much else.
 fn html(report: &Report, pictures: &[Picture]) -> String {
-    let (title, time) = (xml(&report.title), format::time(report.moment_ms));
+    let (title, time) = (markup(&report.title), format::time(report.moment_ms));
     let mut out = format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title></head>\n\
          <body style=\"margin:0;padding:16px;background:#fff;color:#1a1d21;font:15px/1.5 sans-serif\">\n\
@@ -130,12 +130,12 @@ fn html(report: &Report, pictures: &[Picture]) -> String {
             out,
             "<tr><td style=\"padding:2px 16px 2px 0;color:#565d66\">{label}</td>\
              <td style=\"padding:2px 0;font-weight:600\">{mark}{}</td></tr>",
-            xml(&value)
+            markup(&value)
         );
     }
     out += "</table>\n";
     for Picture { name, title, .. } in pictures {
-        let (name, title) = (xml(name), xml(title));
+        let (name, title) = (markup(name), markup(title));
         let _ = writeln!(
             out,
             "<p><img src=\"cid:{name}\" alt=\"{title}\" width=\"640\" style=\"max-width:100%;height:auto\"></p>"
@@ -152,11 +152,11 @@ fn html(report: &Report, pictures: &[Picture]) -> String {
         let _ = write!(
             out,
             "<tr>{cell}<bdi>{}</bdi></td>{cell}{}{status}</td>",
-            xml(&wrapper.name),
+            markup(&wrapper.name),
             mark(wrapper.status)
         );
         rest.iter().for_each(|value| {
-            let _ = write!(out, "{cell}{}</td>", xml(value));
+            let _ = write!(out, "{cell}{}</td>", markup(value));
         });
         out += "</tr>\n";
     }
@@ -166,7 +166,7 @@ fn html(report: &Report, pictures: &[Picture]) -> String {
     }
     out += "<p>The attached page is the whole report; it needs no network.";
     if let Some(address) = &report.address {
-        let _ = write!(out, " It is also kept <a href=\"{}\">at its site</a>.", xml(address));
+        let _ = write!(out, " It is also kept <a href=\"{}\">at its site</a>.", markup(address));
     }
     out + "</p>\n</body></html>\n"
 }

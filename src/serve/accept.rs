@@ -134,6 +134,10 @@ pub async fn accept(server: Server, mut stop: watch::Receiver<bool>) {
                 continue;
             }
         };
+        let Some(held) = door.borrow().gate.connection(peer.ip()) else {
+            tracing::debug!("{} has too many connections", peer.ip());
+            continue;
+        };
         // Frames and answers are written whole: waiting to fill a packet would only delay them.
         let _ = stream.set_nodelay(true);
         let stream = Impatient { stream, stalled: None };
@@ -157,7 +161,7 @@ pub async fn accept(server: Server, mut stop: watch::Receiver<bool>) {
             if let Err(error) = ended {
                 tracing::debug!("a connection ended: {error}");
             }
-            drop(permit);
+            drop((permit, held));
         });
     }
     drop(listener);

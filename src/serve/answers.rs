@@ -29,7 +29,7 @@ struct Kept {
     bytes: usize,
 }
 
-/// The question could not be answered: its function panicked.
+/// The question could not be answered: its function panicked, or has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failed;
 
@@ -45,11 +45,11 @@ impl Answers {
     /// take its time.
     ///
     /// # Errors
-    /// If `make` panicked. The next who asks tries again.
-    pub async fn get(
+    /// If `make` panicked or has none. The next who asks tries again.
+    pub async fn get<T: Into<Option<Prepared>> + Send + 'static>(
         &self,
         question: String,
-        make: impl FnOnce() -> Prepared + Send + 'static,
+        make: impl FnOnce() -> T + Send + 'static,
     ) -> Result<Arc<Prepared>, Failed> {
         let cell = self.cell(question);
         if let Some(answer) = cell.get() {
@@ -59,6 +59,7 @@ impl Answers {
             let permit = Arc::clone(&self.workers).acquire_owned().await.map_err(|_| Failed)?;
             let made = tokio::task::spawn_blocking(move || (make(), permit)).await;
             let (answer, _permit) = made.map_err(|_| Failed)?;
+            let answer = answer.into().ok_or(Failed)?;
             self.keep_within_bounds(answer.bytes().len());
             Ok(Arc::new(answer))
         };
@@ -91,10 +92,11 @@ impl Answers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::serve::prepared::Label;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     fn answer(size: usize) -> Prepared {
-        Prepared::new(vec![0; size], "text/plain", "x")
+        Prepared::new(vec![0; size], Label::new("text/plain", "x"))
     }
 
     #[tokio::test]
@@ -132,7 +134,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_not_kept() {
         let answers = Answers::default();
-        let failed = answers.get("x".to_owned(), || panic!("a bug")).await;
+        let failed = answers.get("x".to_owned(), || -> Prepared { panic!("a bug") }).await;
         assert!(failed.is_err());
         assert!(answers.get("x".to_owned(), || answer(1)).await.is_ok());
     }

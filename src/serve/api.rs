@@ -31,10 +31,10 @@ use crate::serve::conditions::{Verdict, Version};
 use crate::serve::files::{Files, prepare};
 use crate::serve::keeper::Keeper;
 use crate::serve::metrics;
-use crate::serve::openapi;
-use crate::serve::prepared::Prepared;
+use crate::serve::prepared::{Label, Prepared};
 use crate::serve::routes::Shared;
 use crate::serve::state::Current;
+use crate::serve::{docs, openapi};
 
 /// What a handler gives.
 pub type Answered = Result<Response, ApiError>;
@@ -193,13 +193,13 @@ fn health(current: &Current, _: &Asked) -> Value {
 pub fn reference() -> Files {
     let files = [
         ("/api/openapi.json", openapi::document().to_string()),
-        ("/api/docs", openapi::page()),
-        ("/api/docs.css", openapi::STYLE.to_owned()),
+        ("/api/docs", docs::page()),
+        ("/api/docs.css", docs::STYLE.to_owned()),
     ];
     let prepared = |(path, text): (&str, String)| {
         let name = if path.contains('.') { path.to_owned() } else { format!("{path}.html") };
         let tag = sha256(text.as_bytes());
-        (path.to_owned(), Arc::new(prepare(&name, text.into_bytes(), &tag[..16])))
+        (path.to_owned(), Arc::new(prepare(&name, text.into_bytes(), &tag[..16], None)))
     };
     files.into_iter().map(prepared).collect()
 }
@@ -213,7 +213,7 @@ pub async fn get(shared: Shared, full: FullPath, request: Request) -> Response {
 
 async fn answer(shared: &Shared, path: &str, request: &Request) -> Answered {
     if path == "/api/sessions" {
-        return sessions(&shared.keeper, request);
+        return sessions(&shared.keeper, request).await;
     }
     if path == "/api/operations" {
         return Err(request.wrong_method("POST"));
@@ -272,7 +272,7 @@ async fn worked(
 ) -> Answered {
     let question = format!("{} {asked:?}", endpoint.path);
     let (current, tag) = (Arc::clone(&request.current), tag(request, &question));
-    let work = move || Prepared::new(make(&current, &asked).to_string().into_bytes(), JSON, &tag);
+    let work = move || Prepared::new(make(&current, &asked).to_string().into_bytes(), Label::new(JSON, &tag));
     let answer = request.current.answers.get(question, work).await.map_err(|_| request.internal())?;
     Ok(answer.respond(request, StatusCode::OK).await)
 }
@@ -320,13 +320,13 @@ async fn published(path: &str, request: &Request) -> Answered {
 }
 
 /// Who is signed in; with `DELETE`, ends the sessions of `user`. The gate lets nobody here but admins.
-fn sessions(keeper: &Keeper, request: &Request) -> Answered {
+async fn sessions(keeper: &Arc<Keeper>, request: &Request) -> Answered {
     let now = rfc3339(Utc::now().timestamp_millis());
     let data = if request.method == Method::DELETE {
         let Some(user) = request.parameter("user") else {
             return Err(invalid(request, "`user` must name whose sessions end".to_owned()));
         };
-        json!({"ended": keeper.sign_out_all_of(&user)})
+        json!({"ended": keeper.sign_out_all_of(&user).await})
     } else if !matches!(request.method, Method::GET | Method::HEAD) {
         return Err(request.wrong_method("GET, HEAD, DELETE"));
     } else {

@@ -121,14 +121,14 @@ pub fn whole_seconds(time: SystemTime) -> Option<SystemTime> {
 pub enum Part {
     Whole,
     /// 206.
-    Range(Range<usize>),
+    Range(Range<u64>),
     /// 416: there is no such part.
     Nowhere,
 }
 
 /// The part that a request asks for, of `length` bytes. Several ranges at once, and units other than bytes, get
 /// the whole: a server may always do so.
-pub fn part(headers: &HeaderMap, version: &Version, length: usize) -> Part {
+pub fn part(headers: &HeaderMap, version: &Version, length: u64) -> Part {
     let range = headers.get(RANGE).and_then(|range| range.to_str().ok()?.strip_prefix("bytes="));
     let Some((first, last)) = range.and_then(|range| range.trim().split_once('-')) else {
         return Part::Whole;
@@ -136,7 +136,7 @@ pub fn part(headers: &HeaderMap, version: &Version, length: usize) -> Part {
     let number = |text: &str| {
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         // What is too large for the number is beyond any body.
-        digits.then(|| text.parse().unwrap_or(usize::MAX))
+        digits.then(|| text.parse().unwrap_or(u64::MAX))
     };
     let found = match (number(first), number(last)) {
         (Some(first), None) if last.is_empty() => first..length,
@@ -252,7 +252,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_header_leads_out_of_the_body(range in "bytes=[0-9, -]{0,12}|.{0,20}", length in 0_usize..50) {
+        fn no_header_leads_out_of_the_body(range in "bytes=[0-9, -]{0,12}|.{0,20}", length in 0_u64..50) {
             let Ok(value) = HeaderValue::from_str(&range) else { return Ok(()) };
             let mut headers = HeaderMap::new();
             headers.insert(RANGE, value.clone());

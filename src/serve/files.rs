@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use percent_encoding::percent_decode_str;
 use warp::filters::path::{FullPath, Tail};
@@ -12,7 +13,7 @@ use warp::reply::Response;
 use crate::report::hosting;
 use crate::serve::answer::{Request, TEXT, plain};
 use crate::serve::kept;
-use crate::serve::prepared::{Keep, Prepared};
+use crate::serve::prepared::{Keep, Label, Prepared};
 
 /// Files by path.
 pub type Files = BTreeMap<String, Arc<Prepared>>;
@@ -73,9 +74,14 @@ pub fn outside() -> Response {
 }
 
 /// A file of the site, ready to be served. `tag` differs wherever its bytes do.
-pub fn prepare(path: &str, bytes: Vec<u8>, tag: &str) -> Prepared {
+pub fn prepare(path: &str, bytes: Vec<u8>, tag: &str, modified: Option<SystemTime>) -> Prepared {
+    Prepared::new(bytes, label(path, tag, modified))
+}
+
+/// What is said of a file besides its bytes.
+pub fn label(path: &str, tag: &str, modified: Option<SystemTime>) -> Label {
     let keep = if hosting::is_hashed(path) { Keep::Forever } else { Keep::Revalidate };
-    Prepared::new(bytes, hosting::content_type(path), tag).keep(keep)
+    Label::new(hosting::content_type(path), tag).keep(keep).modified(modified)
 }
 
 #[cfg(test)]
@@ -86,7 +92,7 @@ mod tests {
     fn clean_addresses_find_their_pages() {
         let mut files = Files::new();
         for path in ["index.html", "data.html", "archive/index.html", "a b/ü.css"] {
-            files.insert(path.to_owned(), Arc::new(prepare(path, path.into(), path)));
+            files.insert(path.to_owned(), Arc::new(prepare(path, path.into(), path, None)));
         }
         let at = |tail: &str, slash| match find(&files, tail, slash) {
             Found::File(file) => String::from_utf8(file.bytes().to_vec()).expect("a path"),

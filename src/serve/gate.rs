@@ -25,7 +25,7 @@ use crate::serve::ServeSettings;
 use crate::serve::answer::{ApiError, Request, secured};
 use crate::serve::client::{Client, Network, is_cross_site, is_of_stranger, listed_origin};
 use crate::serve::keeper::{Credential, Keeper, Pass};
-use crate::serve::limits::Limits;
+use crate::serve::limits::{Held, Limits};
 use crate::serve::sign_in::{self, Asked, SIGN_IN, SIGN_OUT, STYLE};
 use crate::serve::state::Current;
 
@@ -33,6 +33,7 @@ use crate::serve::state::Current;
 const SHOWN_LETTERS: usize = 80;
 /// What a client may ask for, where the settings do not say.
 const REQUESTS_PER_SECOND: u32 = 50;
+const CONNECTIONS_PER_CLIENT: u32 = 512;
 
 /// What decides.
 #[derive(Debug)]
@@ -47,6 +48,9 @@ pub struct Gate {
     limits: Option<Limits>,
     /// Whether clients on this machine are limited, too.
     limits_own: bool,
+    /// Most connections of a client; `None` where there may be any number, on this machine or at all.
+    connections: Option<u32>,
+    own_connections: Option<u32>,
     keeper: Arc<Keeper>,
     current: watch::Receiver<Arc<Current>>,
 }
@@ -65,7 +69,7 @@ impl Gate {
         keeper: Arc<Keeper>,
         current: watch::Receiver<Arc<Current>>,
     ) -> Gate {
-        let rate = settings.requests_per_second;
+        let (rate, held) = (settings.requests_per_second, settings.connections_per_client);
         Gate {
             hosts: (!settings.public).then(|| settings.hosts.clone()),
             base_path: settings.base_path.clone(),
@@ -74,6 +78,8 @@ impl Gate {
             cors: settings.cors.clone(),
             limits: (rate != Some(0)).then(|| Limits::new(rate.unwrap_or(REQUESTS_PER_SECOND))),
             limits_own: rate.is_some(),
+            connections: Some(held.unwrap_or(CONNECTIONS_PER_CLIENT)).filter(|&most| most > 0),
+            own_connections: held.filter(|&most| most > 0),
             keeper,
             current,
         }
@@ -110,9 +116,28 @@ impl Gate {
             request.extensions_mut().insert(pass);
         }
         match self.need(request) {
-            Need::Role(need) if !self.may(role, need) => Some(self.turned_away(request, role, need)),
-            _ => None,
+            Need::Role(need) if !self.may(role, need) => return Some(self.turned_away(request, role, need)),
+            _ => {}
         }
+        if self.route(request) == "/ws" {
+            match self.connection(client.address) {
+                Some(held) => drop(request.extensions_mut().insert(Arc::new(held))),
+                None => {
+                    let message = "there are too many live connections from this address; close some";
+                    let status = StatusCode::TOO_MANY_REQUESTS;
+                    let error = self.asked(request).error(status, "too_many_connections", message);
+                    return Some(self.answer(request, error.with(RETRY_AFTER, 60.into())));
+                }
+            }
+        }
+        None
+    }
+
+    /// One more connection of a client; `None` where it has as many as it may. A proxy has many clients.
+    pub fn connection(&self, of: IpAddr) -> Option<Held> {
+        let most = if of.is_loopback() { self.own_connections } else { self.connections };
+        let most = most.filter(|_| !self.trusted.iter().any(|proxy| proxy.contains(of)));
+        most.map_or(Some(Held::UNCOUNTED), |most| self.keeper.crowd.hold(of, most))
     }
 
     /// What the answer to a request carries because of where that came from.
@@ -258,7 +283,10 @@ impl Gate {
             let to = request.uri().path_and_query().map_or("", |whole| whole.as_str());
             let to = to.strip_prefix(&self.base_path).unwrap_or_default().trim_start_matches('/');
             let depth = path.matches('/').count().saturating_sub(1);
-            return secured(sign_in::form(StatusCode::UNAUTHORIZED, &Asked { to, depth, problem: None }));
+            return secured(sign_in::form(
+                StatusCode::UNAUTHORIZED,
+                &Asked { to, depth, ..Asked::default() },
+            ));
         }
         let error = match role {
             None => self.unknown(request, "sign in, or send a token as `Authorization: Bearer …`"),

@@ -2,21 +2,25 @@
 //!
 //! Where there is no user and no token, nobody is asked. Once there was one, the daemon asks for as long as it
 //! runs, even if the file is damaged or gone.
+//!
+//! A thread of its own reads the file and tells sockets of changes; who asks waits for no disk.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-use std::{fs, net::IpAddr};
+use std::time::Duration;
+use std::{fs, net::IpAddr, thread};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use chrono::Utc;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::spawn_blocking;
 
 use crate::access::accounts::{Accounts, FILE, verify, write_private};
 use crate::access::attempts::Attempts;
 use crate::access::sessions::{Session, Sessions};
 use crate::access::{Identity, secret};
 use crate::model::notes::shorten;
+use crate::serve::limits::Crowd;
 use crate::serve::watch::State;
 
 /// How old what is known of the file may be: someone removed is out after this long.
@@ -32,7 +36,13 @@ pub struct Keeper {
     accounts: PathBuf,
     sessions: PathBuf,
     known: Mutex<Known>,
+    /// Held while sessions are written, so that the newest are written last.
+    writing: Mutex<()>,
     checking: Semaphore,
+    /// Told when someone may not be welcome any more.
+    changes: watch::Sender<()>,
+    /// Who is connected.
+    pub crowd: Arc<Crowd>,
 }
 
 #[derive(Debug)]
@@ -41,7 +51,6 @@ struct Known {
     state: Option<State>,
     /// What was wrong with the file when it was looked at last.
     complaint: Option<String>,
-    looked: Instant,
     /// Whether anyone is asked.
     asks: bool,
     sessions: Sessions,
@@ -87,12 +96,40 @@ impl Keeper {
             accounts: Arc::new(accounts),
             state: State::at(&path),
             complaint: None,
-            looked: Instant::now(),
             sessions: kept.unwrap_or_default(),
             attempts: Attempts::default(),
         };
-        let checking = Semaphore::new(CHECKED_AT_ONCE);
-        Ok(Keeper { accounts: path, sessions, known: Mutex::new(known), checking })
+        Ok(Keeper {
+            accounts: path,
+            sessions,
+            known: Mutex::new(known),
+            writing: Mutex::new(()),
+            checking: Semaphore::new(CHECKED_AT_ONCE),
+            changes: watch::Sender::new(()),
+            crowd: Arc::default(),
+        })
+    }
+
+    /// Follows the file of users and tokens, for as long as anyone holds the keeper.
+    ///
+    /// # Errors
+    /// If there can be no thread for it.
+    pub fn follow(self: &Arc<Keeper>) -> Result<()> {
+        let keeper = Arc::downgrade(self);
+        let follow = move || {
+            while let Some(keeper) = keeper.upgrade() {
+                keeper.look();
+                drop(keeper);
+                thread::sleep(LOOK);
+            }
+        };
+        thread::Builder::new().name("keeper".to_owned()).spawn(follow).context("starting a thread")?;
+        Ok(())
+    }
+
+    /// Changes whenever a pass that held may not hold any more.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 
     /// Whether anyone is asked who they are.
@@ -130,7 +167,12 @@ impl Keeper {
     ///
     /// # Errors
     /// If they do not know it, or have tried too often.
-    pub async fn sign_in(&self, name: &str, password: String, from: IpAddr) -> Result<String, Refusal> {
+    pub async fn sign_in(
+        self: &Arc<Keeper>,
+        name: &str,
+        password: String,
+        from: IpAddr,
+    ) -> Result<String, Refusal> {
         let _permit = self.checking.acquire().await.map_err(|_| Refusal::Wrong)?;
         if let Some(wait) = self.wait(from) {
             return Err(Refusal::Wait(wait));
@@ -138,33 +180,35 @@ impl Keeper {
         let accounts = Arc::clone(&self.known().accounts);
         let user = accounts.user(name).cloned();
         let check = move || verify(user.as_ref(), &password).then_some(user).flatten();
-        let user = tokio::task::spawn_blocking(check).await.ok().flatten();
+        let user = spawn_blocking(check).await.ok().flatten();
         let made = user.and_then(|user| Some((user, secret::make().ok()?)));
-        let mut known = self.known();
         let Some((user, secret)) = made else {
             tracing::warn!("a sign-in as {:?} from {from} did not hold", shorten(name, 60));
-            known.attempts.failed(from, now_ms());
+            self.known().attempts.failed(from, now_ms());
             return Err(Refusal::Wrong);
         };
-        known.attempts.succeeded(from);
-        known.sessions.open(&secret, &user, now_ms());
-        self.keep(&known.sessions);
+        {
+            let mut known = self.known();
+            known.attempts.succeeded(from);
+            known.sessions.open(&secret, &user, now_ms());
+        }
+        self.keep().await;
         Ok(secret)
     }
 
     /// Ends the session that a request came by, if it came by one.
-    pub fn sign_out(&self, pass: &Pass) {
+    pub async fn sign_out(self: &Arc<Keeper>, pass: &Pass) {
         let Credential::Session(secret) = &pass.credential else { return };
-        let mut known = self.known();
-        known.sessions.end(secret);
-        self.keep(&known.sessions);
+        self.known().sessions.end(secret);
+        self.changes.send_replace(());
+        self.keep().await;
     }
 
     /// Ends all sessions of a user; how many there were.
-    pub fn sign_out_all_of(&self, user: &str) -> usize {
-        let mut known = self.known();
-        let ended = known.sessions.end_all_of(user);
-        self.keep(&known.sessions);
+    pub async fn sign_out_all_of(self: &Arc<Keeper>, user: &str) -> usize {
+        let ended = self.known().sessions.end_all_of(user);
+        self.changes.send_replace(());
+        self.keep().await;
         ended
     }
 
@@ -173,21 +217,23 @@ impl Keeper {
         self.known().sessions.list(now_ms()).into_iter().cloned().collect()
     }
 
-    /// What is known, from the file as it is.
     fn known(&self) -> MutexGuard<'_, Known> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.looked.elapsed() < LOOK {
-            return known;
-        }
-        known.looked = Instant::now();
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads the file where it has changed; blocking.
+    fn look(&self) {
         let state = State::at(&self.accounts);
-        if state == known.state {
-            return known;
+        if state == self.known().state {
+            return;
         }
-        match Accounts::read(&self.accounts) {
+        let read = Accounts::read(&self.accounts);
+        let mut known = self.known();
+        match read {
             Ok(accounts) => {
                 known.asks |= state.is_some();
                 (known.accounts, known.state, known.complaint) = (Arc::new(accounts), state, None);
+                self.changes.send_replace(());
             }
             // Read again at the next look: what was wrong, such as its mode, need not show in its state.
             Err(error) => {
@@ -198,16 +244,18 @@ impl Keeper {
                 }
             }
         }
-        known
     }
 
     /// Sessions are worth a new sign-in at most: that they cannot be kept is no reason to turn anyone away.
-    fn keep(&self, sessions: &Sessions) {
-        let folder = self.sessions.parent().unwrap_or(Path::new("."));
-        let written = fs::create_dir_all(folder)
-            .map_err(anyhow::Error::from)
-            .and_then(|()| write_private(&self.sessions, serde_json::to_string(sessions)?.as_bytes()));
-        if let Err(error) = written {
+    async fn keep(self: &Arc<Keeper>) {
+        let keeper = Arc::clone(self);
+        let write = move || {
+            let _turn = keeper.writing.lock().unwrap_or_else(PoisonError::into_inner);
+            let sessions = serde_json::to_string(&keeper.known().sessions)?;
+            fs::create_dir_all(keeper.sessions.parent().unwrap_or(Path::new(".")))?;
+            write_private(&keeper.sessions, sessions.as_bytes())
+        };
+        if let Err(error) = spawn_blocking(write).await.map_err(anyhow::Error::from).flatten() {
             tracing::warn!("sessions will not outlive the daemon: {error:#}");
         }
     }
@@ -215,4 +263,48 @@ impl Keeper {
 
 fn now_ms() -> i64 {
     Utc::now().timestamp_millis()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::Role;
+
+    /// A keeper of a site with the user `ana`, and a token.
+    fn keeper(root: &Path) -> (Keeper, Accounts, Credential) {
+        let mut accounts = Accounts::default();
+        accounts.set_user("ana", "correct horse", Role::Admin).expect("valid");
+        let token = accounts.add_token("ci", "0123", Role::Viewer).expect("free");
+        accounts.write(&root.join(FILE)).expect("writable");
+        (Keeper::new(root).expect("readable"), accounts, Credential::Token(token))
+    }
+
+    #[test]
+    fn a_file_that_is_gone_or_damaged_opens_nothing() {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        let (keeper, _, token) = keeper(root.path());
+        fs::write(root.path().join(FILE), "what?").expect("ours");
+        keeper.look();
+        assert!(keeper.asks() && keeper.pass(token.clone()).is_some(), "it stays as it was");
+        fs::remove_file(root.path().join(FILE)).expect("ours");
+        keeper.look();
+        assert!(keeper.asks() && keeper.pass(token).is_none());
+    }
+
+    #[test]
+    fn who_is_removed_is_out_and_those_who_listen_are_told() {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        let (keeper, mut accounts, token) = keeper(root.path());
+        let mut changes = keeper.changes();
+        let pass = keeper.pass(token).expect("it holds");
+        keeper.look();
+        assert!(keeper.holds(&pass) && !changes.has_changed().expect("it is there"));
+        accounts.remove_token("ci");
+        accounts.write(&root.path().join(FILE)).expect("writable");
+        keeper.look();
+        assert!(!keeper.holds(&pass) && changes.has_changed().expect("it is there"));
+        changes.mark_unchanged();
+        keeper.look();
+        assert!(!changes.has_changed().expect("it is there"));
+    }
 }

@@ -1,9 +1,9 @@
 //! How many requests a client may make: a bucket each that fills at the allowed rate, and from which every
-//! request takes one.
+//! request takes one. And how many connections it may hold.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::access::attempts::block;
@@ -63,6 +63,51 @@ impl Limits {
     }
 }
 
+/// The connections that each client holds.
+#[derive(Debug, Default)]
+pub struct Crowd(Mutex<HashMap<IpAddr, u32>>);
+
+/// One connection, until it is dropped; without an address, one that is not counted.
+#[derive(Debug)]
+pub struct Held {
+    of: Option<(Arc<Crowd>, IpAddr)>,
+}
+
+impl Crowd {
+    /// One more connection of a client; `None` where it has as many as it may.
+    pub fn hold(self: &Arc<Crowd>, from: IpAddr, most: u32) -> Option<Held> {
+        let from = block(from);
+        let mut held = self.lock();
+        let count = held.entry(from).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        Some(Held { of: Some((Arc::clone(self), from)) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, u32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    pub const UNCOUNTED: Held = Held { of: None };
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let Some((crowd, from)) = &self.of else { return };
+        let mut held = crowd.lock();
+        if let Some(count) = held.get_mut(from) {
+            *count -= 1;
+            if *count == 0 {
+                held.remove(from);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +124,18 @@ mod tests {
         assert_eq!(limits.take(other, start), Ok(()));
         let later = start + Duration::from_millis(500);
         assert_eq!((limits.take(one, later), limits.take(one, later).is_err()), (Ok(()), true));
+    }
+
+    #[test]
+    fn a_client_holds_so_many_connections_and_gives_them_back() {
+        let crowd = Arc::new(Crowd::default());
+        let (one, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+        let first = crowd.hold(one, 2).expect("the first");
+        let _second = crowd.hold(one, 2).expect("the second");
+        assert!(crowd.hold(one, 2).is_none() && crowd.hold(other, 2).is_some());
+        drop(first);
+        assert!(crowd.hold(one, 2).is_some());
+        assert_eq!(crowd.lock().len(), 1, "who holds nothing is not remembered");
     }
 
     #[test]

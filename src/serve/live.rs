@@ -29,6 +29,7 @@ use crate::serve::accept::stopped;
 use crate::serve::answer::{Request, TEXT, plain};
 use crate::serve::hub::News;
 use crate::serve::keeper::{Keeper, Pass};
+use crate::serve::limits::Held;
 use crate::serve::routes::Shared;
 use crate::serve::state::Current;
 
@@ -49,8 +50,16 @@ struct Seat {
     /// Becomes true when the daemon stops.
     stop: watch::Receiver<bool>,
     guest: Guest,
-    /// Counts the client for as long as it is there.
+    /// Count the client for as long as it is there.
     permit: OwnedSemaphorePermit,
+    held: Option<Arc<Held>>,
+}
+
+/// Who comes in, and what counts them.
+#[derive(Debug)]
+pub struct Entrant {
+    pub pass: Option<Pass>,
+    pub held: Option<Arc<Held>>,
 }
 
 /// Who was let in, and who knows whether they would be again.
@@ -96,14 +105,15 @@ struct Client {
 /// Takes a client in, if there is room. The gate has seen to it that no page of another site asks.
 ///
 /// warp has checked the handshake; its own sockets would each keep 128 KB to read into.
-pub fn open(upgrade: OnUpgrade, request: &Request, pass: Option<Pass>, shared: &Shared) -> Response {
+pub fn open(upgrade: OnUpgrade, request: &Request, entrant: Entrant, shared: &Shared) -> Response {
     let Ok(permit) = Arc::clone(&shared.seats).try_acquire_owned() else {
         return plain(StatusCode::SERVICE_UNAVAILABLE, TEXT, "there are too many live clients\n");
     };
     let (current, stop, notice) =
         (shared.current.clone(), shared.stop.clone(), shared.status.notice.subscribe());
+    let Entrant { pass, held } = entrant;
     let guest = Guest { keeper: Arc::clone(&shared.keeper), asked: shared.keeper.asks(), pass };
-    let seat = Seat { current, notice, stop, guest, permit };
+    let seat = Seat { current, notice, stop, guest, permit, held };
     tokio::spawn(async move {
         if let Ok(upgraded) = upgrade.await {
             let (stream, config) = (TokioIo::new(upgraded), Some(socket_config()));
@@ -139,14 +149,18 @@ pub fn upgrade_required() -> Response {
 
 /// Talks with a client until it leaves, falls silent, does not read, or the daemon stops.
 async fn talk(socket: Socket, seat: Seat) {
-    let Seat { mut current, mut notice, mut stop, guest, permit } = seat;
+    let Seat { mut current, mut notice, mut stop, guest, permit, held } = seat;
     let told = Arc::clone(&current.borrow_and_update());
     let mut client = Client { socket, subscriptions: BTreeSet::new(), told, spared: false };
     let mut ping = interval_at(Instant::now() + PING, PING);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut heard = Instant::now();
     let standing = notice.borrow_and_update().is_some();
-    let mut state = client.greet().await;
+    let mut guests = guest.keeper.changes();
+    let mut state = client.check(&guest).await;
+    if state.is_ok() {
+        state = client.greet().await;
+    }
     if standing && state.is_ok() {
         state = client.notice(&mut notice).await;
     }
@@ -160,23 +174,21 @@ async fn talk(socket: Socket, seat: Seat) {
                     Some(Err(_)) | None => Err(Gone),
                 }
             }
+            // The keeper is there as long as the guest is.
+            _ = guests.changed() => client.check(&guest).await,
             changed = current.changed() => {
-                if !guest.is_welcome() {
-                    client.close(CloseCode::Policy, "signed out").await
-                } else if changed.is_ok() { client.tell(&mut current).await } else { Err(Gone) }
+                if changed.is_ok() { client.tell(&mut current).await } else { Err(Gone) }
             }
             changed = notice.changed() => {
                 if changed.is_ok() { client.notice(&mut notice).await } else { Err(Gone) }
             }
             () = stopped(&mut stop) => client.close(CloseCode::Away, "the server stops").await,
             _ = ping.tick() => {
-                if !guest.is_welcome() {
-                    client.close(CloseCode::Policy, "signed out").await
-                } else if heard.elapsed() < SILENCE { client.send(Message::Ping(Bytes::new())).await } else { Err(Gone) }
+                if heard.elapsed() < SILENCE { client.ping(&guest).await } else { Err(Gone) }
             }
         };
     }
-    drop(permit);
+    drop((permit, held));
 }
 
 impl Client {
@@ -194,6 +206,17 @@ impl Client {
     async fn close(&mut self, code: CloseCode, reason: &'static str) -> Result<(), Gone> {
         self.send(Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await?;
         Err(Gone)
+    }
+
+    /// Ends it with whom would not be let in any more.
+    async fn check(&mut self, guest: &Guest) -> Result<(), Gone> {
+        if guest.is_welcome() { Ok(()) } else { self.close(CloseCode::Policy, "signed out").await }
+    }
+
+    /// A session also ends by its age, of which nobody tells.
+    async fn ping(&mut self, guest: &Guest) -> Result<(), Gone> {
+        self.check(guest).await?;
+        self.send(Message::Ping(Bytes::new())).await
     }
 
     async fn error(&mut self, code: &str, message: &str) -> Result<(), Gone> {

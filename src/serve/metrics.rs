@@ -16,11 +16,11 @@ use warp::reply::Response;
 
 use crate::report::datasets::wrappers_health;
 use crate::serve::answer::{ApiError, Request, plain};
-use crate::serve::prepared::Prepared;
+use crate::serve::prepared::{Label, Prepared};
 use crate::serve::routes::Shared;
 use crate::serve::state::Current;
 
-const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// (name, help, labels besides the wrapper's, field of the wrapper's health, factor).
 type Gauge = (&'static str, &'static str, &'static str, &'static str, f64);
@@ -54,7 +54,7 @@ pub async fn get(shared: &Shared, request: &Request) -> Result<Response, ApiErro
     request.check()?;
     let current = Arc::clone(&request.current);
     // Worked out once a snapshot; the daemon's own figures are those of this moment.
-    let make = move || Prepared::new(wrappers(&current).into_bytes(), CONTENT_TYPE, "metrics");
+    let make = move || Prepared::new(wrappers(&current).into_bytes(), Label::new(CONTENT_TYPE, "metrics"));
     let answer = request.current.answers.get("metrics".to_owned(), make).await;
     let wrappers = answer.map_err(|_| request.internal())?;
     let mut text = own(shared, &request.current);

@@ -14,6 +14,7 @@ pub mod answers;
 pub mod api;
 pub mod client;
 pub mod conditions;
+pub mod docs;
 pub mod door;
 pub mod files;
 pub mod kept;
@@ -30,6 +31,7 @@ pub mod operations;
 pub mod prepared;
 pub mod routes;
 pub mod sign_in;
+pub mod spool;
 pub mod state;
 pub mod status;
 pub mod tls;
@@ -65,6 +67,9 @@ const GOODBYE: Duration = Duration::from_secs(4);
 /// Large reports that are read at a time.
 const LARGE_BODIES: usize = 4;
 
+/// What the inbox has to hold at least: twice what one report may have.
+const LEAST_INBOX_BYTES: u64 = 64 << 20;
+
 /// `[serve]` of `dash.toml`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -86,9 +91,14 @@ pub struct ServeSettings {
     /// How many requests a client may make, over ten seconds; 0 is as many as it likes. Where it is not given,
     /// 50, and clients on the same machine are not counted.
     pub requests_per_second: Option<u32>,
+    /// How many connections a client may hold, live ones included; 0 is as many as it likes. Where it is not given,
+    /// 512, and those of the same machine are not counted. Proxies that are trusted may hold any number.
+    pub connections_per_client: Option<u32>,
     /// PEM files; with both, the daemon speaks TLS and nothing else. Relative to the site's folder.
     pub tls_certificate: Option<PathBuf>,
     pub tls_key: Option<PathBuf>,
+    /// Most bytes of reported records that are kept.
+    pub inbox_max_bytes: u64,
 }
 
 impl Default for ServeSettings {
@@ -102,8 +112,10 @@ impl Default for ServeSettings {
             trusted_proxies: Vec::new(),
             cors: Vec::new(),
             requests_per_second: None,
+            connections_per_client: None,
             tls_certificate: None,
             tls_key: None,
+            inbox_max_bytes: 1 << 30,
         }
     }
 }
@@ -126,6 +138,12 @@ impl ServeSettings {
             return Some(
                 "`tls_certificate` and `tls_key` go together, and one of them is missing".to_owned(),
             );
+        }
+        let (least, bytes) = (LEAST_INBOX_BYTES, self.inbox_max_bytes);
+        if bytes < least {
+            return Some(format!(
+                "`inbox_max_bytes = {bytes}` holds no large report; give it at least {least}"
+            ));
         }
         let origin = |origin: &&String| {
             let rest = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
@@ -205,11 +223,15 @@ pub struct Daemon {
     pub rebuild: Option<Rebuild>,
     /// Where a change calls for a rebuild: files, and folders with all that is in them.
     pub watch: Vec<PathBuf>,
+    /// The file of the settings, which is one of these.
+    pub config: PathBuf,
+    /// Called once the site is served, with a line that says where.
+    pub ready: Box<dyn FnOnce(&str) + Send>,
 }
 
 impl std::fmt::Debug for Daemon {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Daemon { root, output, settings, rebuild, watch } = self;
+        let Daemon { root, output, settings, rebuild, watch, .. } = self;
         let rebuilds = rebuild.is_some();
         write!(formatter, "Daemon {{ {root:?}, {output:?}, {settings:?}, rebuilds: {rebuilds}, {watch:?} }}")
     }
@@ -233,12 +255,14 @@ pub fn bind(settings: &ServeSettings, root: &Path) -> Result<TcpListener> {
 /// # Errors
 /// If there is no whole site in the folder.
 pub async fn serve(listener: TcpListener, daemon: Daemon, shutdown: impl Future<Output = ()>) -> Result<()> {
-    let Daemon { root, output, settings, rebuild, watch } = daemon;
+    let Daemon { root, output, settings, rebuild, watch, config, ready } = daemon;
     let keeper = Arc::new(Keeper::new(&root)?);
+    keeper.follow()?;
     let loaded = watch::manifest_state(&output);
     let first = Current::load(&output, None)?;
     let (current, newest) = tokio_watch::channel(Arc::new(first));
     let (stop, stopped) = tokio_watch::channel(false);
+    let (settings_sender, changes) = tokio_watch::channel(settings.clone());
     let Room { connections, clients } = Room::find();
     let seats = Arc::new(Semaphore::new(clients as usize));
     let status = Arc::new(Status::new(SystemTime::now()));
@@ -251,26 +275,25 @@ pub async fn serve(listener: TcpListener, daemon: Daemon, shutdown: impl Future<
         reference: Arc::new(api::reference()),
         base_path: settings.base_path.as_str().into(),
         keeper: Arc::clone(&keeper),
-        inbox: Inbox::open(&root)?,
+        inbox: Inbox::open(&root, changes.clone())?,
         large_bodies: Arc::new(Semaphore::new(LARGE_BODIES)),
     };
     let door = Door::open(&settings, &keeper, &shared.current)?;
     let (doors, door) = tokio_watch::channel(Arc::new(door));
-    // Written at once, since others read it: standard error has no buffer.
     let scheme = if settings.tls_certificate.is_some() { "https" } else { "http" };
-    let line = format!("serving {scheme}://{}{}/\n", listener.local_addr()?, settings.base_path);
+    let line = format!("serving {scheme}://{}{}/", listener.local_addr()?, settings.base_path);
 
     let (folder, ends) = (output.clone(), stopped.clone());
     thread("follow", move || watch::follow_output(&folder, loaded, &current, &ends))?;
     let (bell, rung) = watch::bell();
     if let Some(build) = rebuild {
-        let (settings, changes) = tokio_watch::channel(settings);
         let (bell, stop) = (bell.clone(), stopped.clone());
-        let around = Loop { status: Arc::clone(&status), settings, stop, bell, rung };
+        let (status, settings) = (Arc::clone(&status), settings_sender);
+        let around = Loop { status, config, settings, stop, bell, rung };
         thread("rebuild", move || watch::rebuild(watch, &output, build, around))?;
         tokio::spawn(door::renew(doors, changes, keeper, shared.current.clone()));
     }
-    eprint!("{line}");
+    ready(&line);
     notify::ready();
     let server = accept(Server { listener, routes: routes(&shared), door, status, connections }, stopped);
     let ending = async {

@@ -1,5 +1,5 @@
-//! The API's description: an OpenAPI 3.1 document, and a page that shows the same to people. Both are made from
-//! the table that answers (`api.rs`), so neither can say something else.
+//! The API's description as an OpenAPI 3.1 document. It and the page of `docs.rs` are made from the table that answers
+//! (`api.rs`), so neither can say something else.
 
 use serde_json::{Map, Value, json};
 
@@ -7,8 +7,10 @@ use crate::analysis::figures::Figures;
 use crate::analysis::window::MAX_HOURS;
 use crate::model::bucket::Bucket;
 use crate::report::export::Format;
-use crate::report::icon_address;
+use crate::serve::answer::TEXT;
 use crate::serve::api::{ALL, Answer, ENDPOINTS, Endpoint, Parameter};
+use crate::serve::docs::EVENTS;
+use crate::serve::metrics::CONTENT_TYPE;
 use crate::serve::operations::{LINES, MOST_BYTES, MOST_RECORD_BYTES, MOST_RECORDS};
 use crate::serve::sign_in::COOKIE_NAME;
 
@@ -21,6 +23,8 @@ pub fn document() -> Value {
     let mut paths = Map::new();
     paths.insert(stable("/api/sessions"), sessions());
     paths.insert(stable("/api/operations"), report());
+    paths.insert("/metrics".to_owned(), metrics());
+    paths.insert("/ws".to_owned(), live());
     for endpoint in &ENDPOINTS {
         paths.insert(stable(endpoint.path), json!({"get": operation(endpoint)}));
     }
@@ -48,6 +52,35 @@ pub fn document() -> Value {
     })
 }
 
+fn metrics() -> Value {
+    json!({"get": {
+        "summary": "Figures of dash and of the wrappers, for Prometheus",
+        "parameters": [],
+        "responses": {
+            "200": {"description": "Text, a figure a line", "content": {(CONTENT_TYPE): {"schema": text()}}},
+            "default": error("Something is wrong; `error.message` says what"),
+        },
+    }})
+}
+
+fn live() -> Value {
+    let plain = json!({(TEXT): {"schema": text()}});
+    let events: Vec<_> =
+        EVENTS.iter().map(|(event, way, about)| format!("`{event}` ({way}): {about}")).collect();
+    json!({"get": {
+        "summary": "Live updates: a WebSocket of JSON text frames, each an object with its `event`",
+        "description": events.join(". "),
+        "parameters": [],
+        "responses": {
+            "101": {"description": "The connection is a WebSocket from here on"},
+            "426": {"description": "The request did not ask for a WebSocket", "content": plain},
+            "429": error("This client has too many live connections"),
+            "503": {"description": "There are too many live connections", "content": plain},
+            "default": error("Something is wrong; `error.message` says what"),
+        },
+    }})
+}
+
 fn report() -> Value {
     let list = json!({"type": "array", "items": reference("Operation"), "minItems": 1});
     let mut content =
@@ -69,6 +102,7 @@ fn report() -> Value {
             "413": error("The body is too large"),
             "415": error("The body is of another type"),
             "503": error("The records could not be written; send them again"),
+            "507": error("The inbox is full; send them again when builds have read it"),
             "default": error("Something is wrong; `error.message` says what"),
         },
     }})
@@ -119,7 +153,7 @@ fn sessions() -> Value {
 }
 
 /// `/api/x` → `/api/v1/x`.
-fn stable(path: &str) -> String {
+pub fn stable(path: &str) -> String {
     path.strip_prefix("/api/").map_or(path.to_owned(), |rest| format!("/api/v1/{rest}"))
 }
 
@@ -161,7 +195,7 @@ fn reference(schema: &str) -> Value {
 
 impl Parameter {
     /// Its name in a question.
-    fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Parameter::Format => "format",
             Parameter::Hours(_) => "hours",
@@ -170,7 +204,7 @@ impl Parameter {
         }
     }
 
-    fn about(&self) -> &'static str {
+    pub fn about(&self) -> &'static str {
         match self {
             Parameter::Format => "How the rows are written",
             Parameter::Hours(Some(_)) => "How many hours to look back",
@@ -350,71 +384,10 @@ fn status() -> Value {
     json!({"enum": ["Healthy", "Degraded", "Unhealthy", "Critical", "No data"]})
 }
 
-/// The page. All of its text is ours, so nothing needs escaping.
-pub fn page() -> String {
-    let rows: String = ENDPOINTS.iter().map(section).collect();
-    let (version, icon) = (env!("CARGO_PKG_VERSION"), icon_address());
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>dash API</title>\n\
-         <link rel=\"icon\" href=\"{icon}\">\n<link rel=\"stylesheet\" href=\"docs.css\">\n</head>\n<body>\n<main>\n<h1>The API of dash {version}</h1>\n\
-         <p>JSON over <code>GET</code>, each answer with an <code>ETag</code>. The same as an \
-         <a href=\"openapi.json\">OpenAPI 3.1 document</a>. <a href=\"../\">Back to the site</a></p>\n\
-         <section>\n<h2><code>POST /api/v1/operations</code></h2>\n<p>Report operations, as JSON, a JSON array or \
-         one record a line (<code>{}</code>); may be packed with gzip. What is accepted is on the disk.</p>\n\
-         <pre>curl -d '{EXAMPLE}' -H 'content-type: application/json' …/api/v1/operations</pre>\n</section>\n\
-         {rows}</main>\n</body>\n</html>\n",
-        LINES[0]
-    )
-}
-
-/// A report, as short as one may be.
-const EXAMPLE: &str =
-    "{\"wrapper_name\": \"RouteLLM\", \"end_time\": \"2026-01-25T12:58:53Z\", \"duration_ms\": 412.5}";
-
-fn section(endpoint: &Endpoint) -> String {
-    let path = stable(endpoint.path);
-    let shown = match endpoint.path.contains('{') {
-        true => format!("<code>{path}</code>"),
-        false => format!("<a href=\"..{path}\"><code>{path}</code></a>"),
-    };
-    let rows: String = endpoint.parameters.iter().map(parameter_row).collect();
-    let table = match rows.is_empty() {
-        true => String::new(),
-        false => format!("<table>\n<tr><th>parameter</th><th>values</th><th></th></tr>\n{rows}</table>\n"),
-    };
-    format!("<section>\n<h2>{shown}</h2>\n<p>{}</p>\n{table}</section>\n", endpoint.summary)
-}
-
-fn parameter_row(parameter: &Parameter) -> String {
-    let values = match parameter {
-        Parameter::Format => Format::ALL.map(Format::word).join(", "),
-        Parameter::Hours(Some(hours)) => format!("1 to {MAX_HOURS}; {hours} where not given"),
-        Parameter::Hours(None) => format!("1 to {MAX_HOURS}"),
-        Parameter::Name => "text, percent-encoded".to_owned(),
-        Parameter::Wrapper => format!("text; {ALL} where not given"),
-    };
-    let about = parameter.about().replace('`', "");
-    format!("<tr><td><code>{}</code></td><td>{values}</td><td>{about}</td></tr>\n", parameter.name())
-}
-
-/// The look of the page.
-pub const STYLE: &str = "\
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-body { margin: 0; }
-main { max-width: 60rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
-h1 { font-size: 1.6rem; }
-h2 { font-size: 1.05rem; margin: 2rem 0 .25rem; overflow-wrap: anywhere; }
-pre { overflow-x: auto; }
-p { margin: .25rem 0 .5rem; }
-table { border-collapse: collapse; width: 100%; font-size: .9rem; }
-th, td { text-align: left; padding: .25rem .75rem .25rem 0; border-top: 1px solid color-mix(in srgb, currentColor 20%, transparent); vertical-align: top; }
-a { color: LinkText; }
-";
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::serve::docs::page;
 
     #[test]
     fn every_schema_that_is_named_is_there() {
@@ -429,6 +402,9 @@ mod tests {
     #[test]
     fn page_and_document_name_every_endpoint() {
         let (document, page) = (document(), page());
+        for path in ["/api/v1/operations", "/api/v1/sessions", "/metrics", "/ws"] {
+            assert!(document["paths"][path].is_object() && page.contains(path), "{path}");
+        }
         for endpoint in &ENDPOINTS {
             let path = stable(endpoint.path);
             assert!(document["paths"][&path]["get"].is_object() && page.contains(&path), "{path}");

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use futures_util::{Stream, StreamExt};
 use hyper::body::Buf;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use warp::http::StatusCode;
 use warp::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
@@ -48,13 +50,16 @@ pub async fn post<B: Buf>(
         let form = Form::of(&request)?;
         let bytes = read(&request, &form, body).await?;
         // Held until the records are on the disk; a packed body may be large once it is unpacked.
-        let _turn = match form.gzip || bytes.len() > LARGE_BYTES {
-            true => shared.large_bodies.acquire().await.ok(),
-            false => None,
+        let large = form.gzip || bytes.len() > LARGE_BYTES;
+        let _turn = if large { shared.large_bodies.acquire().await.ok() } else { None };
+        let (internal, request) = (request.internal(), Arc::new(request));
+        let checked = {
+            let request = Arc::clone(&request);
+            let check = move || checked(&request, form, bytes);
+            // What takes long would keep others waiting.
+            if large { spawn_blocking(check).await.map_err(|_| internal)?? } else { check()? }
         };
-        let bytes = if form.gzip { unpacked(&request, &bytes)? } else { bytes };
-        let text = String::from_utf8(bytes).map_err(|_| invalid(&request, "the body is not UTF-8"))?;
-        take(&shared, &request, records(&request, &form, &text)?).await
+        take(&shared, &request, checked).await
     };
     taken.await.unwrap_or_else(Reply::into_response)
 }
@@ -171,11 +176,23 @@ fn records<'a>(request: &Request, form: &Form, text: &'a str) -> Result<Vec<&'a 
     }
 }
 
-/// Checks records and appends the good ones.
-async fn take(shared: &Shared, request: &Request, records: Vec<&str>) -> Result<Response, ApiError> {
-    let (mut lines, mut accepted, mut refused) = (Vec::new(), 0_u64, Vec::new());
-    let check = Check::default();
-    for (at, record) in records.into_iter().enumerate() {
+/// What there is in a body.
+#[derive(Debug, Default)]
+struct Checked {
+    /// The good records, as they will be in the inbox.
+    lines: Vec<u8>,
+    accepted: u64,
+    /// Why each of the others is not.
+    refused: Vec<Value>,
+}
+
+/// Unpacks a body and tells its good records from the others.
+fn checked(request: &Request, form: Form, bytes: Vec<u8>) -> Result<Checked, ApiError> {
+    let bytes = if form.gzip { unpacked(request, &bytes)? } else { bytes };
+    let text = String::from_utf8(bytes).map_err(|_| invalid(request, "the body is not UTF-8"))?;
+    let Checked { mut lines, mut accepted, mut refused } = Checked::default();
+    let check = Check::at(Utc::now().timestamp_millis());
+    for (at, record) in records(request, &form, &text)?.into_iter().enumerate() {
         let reason = match record.len() > MOST_RECORD_BYTES {
             true => Err(format!("a record may have {MOST_RECORD_BYTES} bytes")),
             false => check.record(record),
@@ -192,6 +209,12 @@ async fn take(shared: &Shared, request: &Request, records: Vec<&str>) -> Result<
             Err(reason) => refused.push(json!({"record": at, "reason": reason})),
         }
     }
+    Ok(Checked { lines, accepted, refused })
+}
+
+/// Appends the good records.
+async fn take(shared: &Shared, request: &Request, checked: Checked) -> Result<Response, ApiError> {
+    let Checked { lines, accepted, refused } = checked;
     if accepted > 0 {
         shared.inbox.append(lines).await.map_err(|error| unwritten(request, error))?;
     }
@@ -201,12 +224,22 @@ async fn take(shared: &Shared, request: &Request, records: Vec<&str>) -> Result<
 }
 
 fn unwritten(request: &Request, refused: Refused) -> ApiError {
-    let message = match refused {
-        Refused::Busy => "too many reports wait to be written; nothing was taken, so send it again",
-        Refused::Failed => "the report could not be written; nothing was taken, so send it again",
+    let unavailable = (StatusCode::SERVICE_UNAVAILABLE, "unavailable");
+    let ((status, code), seconds, message) = match refused {
+        Refused::Busy => {
+            (unavailable, 1, "too many reports wait to be written; nothing was taken, so send it again")
+        }
+        Refused::Failed => {
+            (unavailable, 5, "the report could not be written; nothing was taken, so send it again")
+        }
+        Refused::Full => (
+            (StatusCode::INSUFFICIENT_STORAGE, "inbox_full"),
+            60,
+            "the inbox holds as much as `inbox_max_bytes` of `[serve]` allows, and builds have not read it; see why \
+             they fail, or raise it; nothing was taken, so send it again",
+        ),
     };
-    let error = request.error(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
-    error.with(RETRY_AFTER, 1.into())
+    request.error(status, code, message).with(RETRY_AFTER, seconds.into())
 }
 
 /// 202 where anything was taken, 400 where nothing was; which records were not, and why.

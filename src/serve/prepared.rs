@@ -44,14 +44,20 @@ impl Keep {
     }
 }
 
-/// See the module.
-#[derive(Debug)]
-pub struct Prepared {
+/// What is said of a body besides its bytes.
+#[derive(Clone, Debug)]
+pub struct Label {
     content_type: &'static str,
     keep: Keep,
     tag: String,
     modified: Option<SystemTime>,
     last_modified: Option<HeaderValue>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Prepared {
+    label: Label,
     plain: Body,
     /// In the order of [`Coding::ALL`]; `None` inside where it does not pay.
     packed: [OnceCell<Option<Body>>; 2],
@@ -64,36 +70,80 @@ struct Body {
     etag: HeaderValue,
 }
 
-impl Body {
-    fn new(bytes: impl Into<Bytes>, tag: &str, suffix: &str) -> Body {
-        let etag = HeaderValue::from_str(&format!("\"{tag}{suffix}\""));
-        Body { bytes: bytes.into(), etag: etag.expect("tags are hashes and ids of snapshots") }
+impl Label {
+    /// `tag` is anything, in letters, digits and hyphens, that differs wherever the bytes do.
+    pub fn new(content_type: &'static str, tag: &str) -> Label {
+        let (keep, tag) = (Keep::Revalidate, tag.to_owned());
+        Label { content_type, keep, tag, modified: None, last_modified: None }
+    }
+
+    pub fn keep(self, keep: Keep) -> Label {
+        Label { keep, ..self }
+    }
+
+    /// With the time of its last change.
+    pub fn modified(self, time: Option<SystemTime>) -> Label {
+        let modified = time.and_then(whole_seconds);
+        let shown = modified.and_then(|time| HeaderValue::from_str(&httpdate::fmt_http_date(time)).ok());
+        Label { modified, last_modified: shown, ..self }
+    }
+
+    /// The tag of the body, or of a packed one, which the suffix names.
+    pub fn etag(&self, suffix: &str) -> HeaderValue {
+        let etag = HeaderValue::from_str(&format!("\"{}{suffix}\"", self.tag));
+        etag.expect("tags are hashes and ids of snapshots")
+    }
+
+    pub fn version<'a>(&self, etag: &'a HeaderValue) -> Version<'a> {
+        Version { etag: etag.to_str().expect("made from text"), modified: self.modified }
+    }
+
+    /// What a client needs to keep a body and to ask whether it still holds.
+    fn describe(&self, headers: &mut HeaderMap, etag: &HeaderValue) {
+        headers.insert(ETAG, etag.clone());
+        headers.insert(CACHE_CONTROL, self.keep.header());
+        headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+        if let Some(modified) = &self.last_modified {
+            headers.insert(LAST_MODIFIED, modified.clone());
+        }
+    }
+
+    /// The head of an answer with a body of `length` bytes, which is to be put in.
+    pub fn head(&self, status: StatusCode, etag: &HeaderValue, length: u64) -> Response {
+        let mut response = self.bodiless(status, etag);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        headers.insert(CONTENT_LENGTH, length.into());
+        response
+    }
+
+    pub fn bodiless(&self, status: StatusCode, etag: &HeaderValue) -> Response {
+        let mut response = Response::default();
+        *response.status_mut() = status;
+        self.describe(response.headers_mut(), etag);
+        response
+    }
+
+    /// The head of an answer with a part of the `whole` bytes.
+    pub fn partial(&self, range: &Range<u64>, whole: u64) -> Response {
+        let shown = format!("bytes {}-{}/{whole}", range.start, range.end - 1);
+        let mut response = self.head(StatusCode::PARTIAL_CONTENT, &self.etag(""), range.end - range.start);
+        response.headers_mut().insert(CONTENT_RANGE, HeaderValue::from_str(&shown).expect("digits"));
+        response
+    }
+
+    pub fn no_such_part(&self, whole: u64) -> Response {
+        let mut response = self.bodiless(StatusCode::RANGE_NOT_SATISFIABLE, &self.etag(""));
+        let shown = HeaderValue::from_str(&format!("bytes */{whole}")).expect("digits");
+        response.headers_mut().insert(CONTENT_RANGE, shown);
+        response
     }
 }
 
 impl Prepared {
-    /// `tag` is anything, in letters, digits and hyphens, that differs wherever the bytes do.
-    pub fn new(bytes: Vec<u8>, content_type: &'static str, tag: &str) -> Prepared {
-        Prepared {
-            content_type,
-            keep: Keep::Revalidate,
-            tag: tag.to_owned(),
-            modified: None,
-            last_modified: None,
-            plain: Body::new(bytes, tag, ""),
-            packed: Default::default(),
-        }
-    }
-
-    pub fn keep(self, keep: Keep) -> Prepared {
-        Prepared { keep, ..self }
-    }
-
-    /// With the time of its last change.
-    pub fn modified(self, time: Option<SystemTime>) -> Prepared {
-        let modified = time.and_then(whole_seconds);
-        let shown = modified.and_then(|time| HeaderValue::from_str(&httpdate::fmt_http_date(time)).ok());
-        Prepared { modified, last_modified: shown, ..self }
+    pub fn new(bytes: Vec<u8>, label: Label) -> Prepared {
+        let plain = Body { bytes: bytes.into(), etag: label.etag("") };
+        Prepared { label, plain, packed: Default::default() }
     }
 
     pub fn bytes(&self) -> &Bytes {
@@ -111,76 +161,38 @@ impl Prepared {
             None => None,
         };
         let body = packed.map_or(&self.plain, |(_, body)| body);
+        let label = &self.label;
         if status == StatusCode::OK {
-            let version = self.version(body);
+            let version = label.version(&body.etag);
             match version.verdict(&request.headers) {
                 Verdict::Send => {}
-                Verdict::NotModified => return self.bodiless(StatusCode::NOT_MODIFIED, body),
-                Verdict::Failed => return self.bodiless(StatusCode::PRECONDITION_FAILED, body),
+                Verdict::NotModified => return label.bodiless(StatusCode::NOT_MODIFIED, &body.etag),
+                Verdict::Failed => return label.bodiless(StatusCode::PRECONDITION_FAILED, &body.etag),
             }
             if ranged {
-                match part(&request.headers, &version, body.bytes.len()) {
+                let whole = body.bytes.len() as u64;
+                match part(&request.headers, &version, whole) {
                     Part::Whole => {}
-                    Part::Range(range) => return self.partial(range),
-                    Part::Nowhere => return self.no_such_part(),
+                    Part::Range(range) => {
+                        let mut response = label.partial(&range, whole);
+                        *response.body_mut() =
+                            body.bytes.slice(range.start as usize..range.end as usize).into();
+                        return response;
+                    }
+                    Part::Nowhere => return label.no_such_part(whole),
                 }
             }
         }
-        let shown = if request.method == Method::HEAD { Bytes::new() } else { body.bytes.clone() };
-        let mut response = Response::new(shown.into());
-        *response.status_mut() = status;
+        let mut response = label.head(status, &body.etag, body.bytes.len() as u64);
+        if request.method != Method::HEAD {
+            *response.body_mut() = body.bytes.clone().into();
+        }
         let headers = response.headers_mut();
-        self.describe(headers, body);
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
-        headers.insert(CONTENT_LENGTH, body.bytes.len().into());
         if let Some((coding, _)) = packed {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.word()));
         } else if status == StatusCode::OK {
             headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         }
-        response
-    }
-
-    fn version<'a>(&self, body: &'a Body) -> Version<'a> {
-        let etag = body.etag.to_str().expect("made from text");
-        Version { etag, modified: self.modified }
-    }
-
-    /// What a client needs to keep a body and to ask whether it still holds.
-    fn describe(&self, headers: &mut HeaderMap, body: &Body) {
-        headers.insert(ETAG, body.etag.clone());
-        headers.insert(CACHE_CONTROL, self.keep.header());
-        headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
-        if let Some(modified) = &self.last_modified {
-            headers.insert(LAST_MODIFIED, modified.clone());
-        }
-    }
-
-    fn bodiless(&self, status: StatusCode, body: &Body) -> Response {
-        let mut response = Response::default();
-        *response.status_mut() = status;
-        self.describe(response.headers_mut(), body);
-        response
-    }
-
-    fn partial(&self, range: Range<usize>) -> Response {
-        let whole = self.plain.bytes.len();
-        let shown = format!("bytes {}-{}/{whole}", range.start, range.end - 1);
-        let part = self.plain.bytes.slice(range);
-        let mut response = self.bodiless(StatusCode::PARTIAL_CONTENT, &self.plain);
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
-        headers.insert(CONTENT_LENGTH, part.len().into());
-        headers.insert(CONTENT_RANGE, HeaderValue::from_str(&shown).expect("digits"));
-        *response.body_mut() = part.into();
-        response
-    }
-
-    fn no_such_part(&self) -> Response {
-        let mut response = self.bodiless(StatusCode::RANGE_NOT_SATISFIABLE, &self.plain);
-        let shown = format!("bytes */{}", self.plain.bytes.len());
-        let shown = HeaderValue::from_str(&shown).expect("digits");
-        response.headers_mut().insert(CONTENT_RANGE, shown);
         response
     }
 
@@ -204,15 +216,16 @@ impl Prepared {
 
     fn pack(&self, coding: Coding) -> Option<Body> {
         let bytes = &self.plain.bytes;
-        if !compressible(self.content_type) || bytes.len() < PACK_FROM_BYTES {
+        let Label { content_type, keep, .. } = self.label;
+        if !compressible(content_type) || bytes.len() < PACK_FROM_BYTES {
             return None;
         }
         let packed = match coding {
-            Coding::Brotli => brotli(bytes, self.keep),
-            Coding::Gzip => gzip(bytes, self.keep),
+            Coding::Brotli => brotli(bytes, keep),
+            Coding::Gzip => gzip(bytes, keep),
         };
         let packed = packed.filter(|packed| packed.len() < bytes.len())?;
-        Some(Body::new(packed, &self.tag, &format!("-{}", coding.word())))
+        Some(Body { bytes: packed.into(), etag: self.label.etag(&format!("-{}", coding.word())) })
     }
 }
 

@@ -17,6 +17,8 @@ use crate::serve::client::Client;
 use crate::serve::files::Files;
 use crate::serve::inbox::Inbox;
 use crate::serve::keeper::{Keeper, Pass};
+use crate::serve::limits::Held;
+use crate::serve::live::Entrant;
 use crate::serve::operations::BODY_TIMEOUT;
 use crate::serve::sign_in::{self, Visit};
 use crate::serve::state::Current;
@@ -77,10 +79,13 @@ pub fn routes(shared: &Shared) -> BoxedFilter<(Response,)> {
             .and(warp::ws())
             .and(with())
             .and(warp::ext::optional::<Pass>())
-            .map(move |upgrade, _, request, pass| live::open(upgrade, &request, pass, &seats)))
+            .and(warp::ext::optional::<Arc<Held>>())
+            .map(move |upgrade, _, request, pass, held| {
+                live::open(upgrade, &request, Entrant { pass, held }, &seats)
+            }))
         .or(path!("ws").map(live::upgrade_required))
         .or(visit(sign_in::SIGN_IN).then(move |visit| sign_in::sign_in(Arc::clone(&keeper), visit)))
-        .or(visit(sign_in::SIGN_OUT).map(move |visit| sign_in::sign_out(&leaving, &visit)))
+        .or(visit(sign_in::SIGN_OUT).then(move |visit| sign_in::sign_out(Arc::clone(&leaving), visit)))
         .or(path(sign_in::STYLE).and(path::end()).map(sign_in::style))
         .or(path::full().and(path::tail()).and(with()).then(files::get));
 

@@ -8,6 +8,7 @@ use warp::reply::Response;
 
 use crate::access::Identity;
 use crate::access::sessions::LASTS_MS;
+use crate::report::escape::markup;
 use crate::report::hosting::HTML;
 use crate::report::icon_address;
 use crate::serve::answer::{TEXT, form_value, plain};
@@ -43,6 +44,8 @@ pub struct Asked<'a> {
     /// How deep below the base path the page is shown.
     pub depth: usize,
     pub problem: Option<&'a str>,
+    /// The name that was filled in.
+    pub name: &'a str,
 }
 
 /// Shows the form, or signs in by what it was filled in with.
@@ -59,7 +62,7 @@ pub async fn sign_in(keeper: Arc<Keeper>, visit: Visit) -> Response {
     let value = |name| std::str::from_utf8(body).ok().and_then(|body| form_value(body, name));
     let (name, to) = (value("name").unwrap_or_default(), value("to").unwrap_or_default());
     let password = value("password").unwrap_or_default();
-    let asked = Asked { to: &to, ..Asked::default() };
+    let asked = Asked { to: &to, name: &name, ..Asked::default() };
     match keeper.sign_in(&name, password, visit.client.address).await {
         Ok(secret) => {
             let mut response = see_other(&to);
@@ -80,12 +83,12 @@ pub async fn sign_in(keeper: Arc<Keeper>, visit: Visit) -> Response {
 }
 
 /// Ends the session.
-pub fn sign_out(keeper: &Keeper, visit: &Visit) -> Response {
+pub async fn sign_out(keeper: Arc<Keeper>, visit: Visit) -> Response {
     if visit.method != Method::POST {
         return see_other(SIGN_IN);
     }
     if let Some(pass) = &visit.pass {
-        keeper.sign_out(pass);
+        keeper.sign_out(pass).await;
     }
     let mut response = see_other(SIGN_IN);
     set_cookie(&mut response, "", 0, visit.client.https);
@@ -119,23 +122,25 @@ fn see_other(to: &str) -> Response {
 
 /// The form, at whatever address it is needed.
 pub fn form(status: StatusCode, asked: &Asked) -> Response {
-    let (up, to) = ("../".repeat(asked.depth), escaped(asked.to));
+    let (up, to, name) = ("../".repeat(asked.depth), markup(asked.to), markup(asked.name));
+    // Whoever has a name there goes on with the password.
+    let (first, second) = if name.is_empty() { (" autofocus", "") } else { ("", " autofocus") };
     let problem =
         asked.problem.map(|problem| format!("<p role=\"alert\">{problem}</p>\n")).unwrap_or_default();
     let main = format!(
         "<h1>Sign in</h1>\n{problem}<form method=\"post\" action=\"./{up}{SIGN_IN}\">\n\
          <input type=\"hidden\" name=\"to\" value=\"{to}\">\n\
          <label for=\"name\">Name</label>\n\
-         <input id=\"name\" name=\"name\" autocomplete=\"username\" autocapitalize=\"none\" required autofocus>\n\
+         <input id=\"name\" name=\"name\" value=\"{name}\" autocomplete=\"username\" autocapitalize=\"none\" required{first}>\n\
          <label for=\"password\">Password</label>\n\
-         <input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"current-password\" required>\n\
+         <input id=\"password\" name=\"password\" type=\"password\" autocomplete=\"current-password\" required{second}>\n\
          <button>Sign in</button>\n</form>\n"
     );
     page(status, &up, &main)
 }
 
 fn signed_in(identity: &Identity) -> Response {
-    let (name, role) = (escaped(&identity.name), identity.role.word());
+    let (name, role) = (markup(&identity.name), identity.role.word());
     let main = format!(
         "<h1>Signed in</h1>\n<p>You are <strong>{name}</strong>, {role}. <a href=\"./\">To the site</a></p>\n\
          <form method=\"post\" action=\"./{SIGN_OUT}\">\n<button>Sign out</button>\n</form>\n"
@@ -172,14 +177,6 @@ input:focus-visible, button:focus-visible, a:focus-visible { outline: 2px solid 
 [role=alert] { margin: 0; padding: .5rem .7rem; border-left: 4px solid #dc2626; background: color-mix(in srgb, #dc2626 12%, transparent); }
 ";
 
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-        .replace('\'', "&#39;")
-}
-
 /// Whether a client would show a page: others are told in the words of the API.
 pub fn takes_page(headers: &HeaderMap) -> bool {
     let accepted = headers.get(warp::http::header::ACCEPT).and_then(|value| value.to_str().ok());
@@ -205,10 +202,5 @@ mod tests {
         assert_eq!(cookie(&headers("a=b; dash-session=x; c=d")), Some("x".to_owned()));
         assert_eq!(cookie(&headers("xdash-session=x")), None);
         assert_eq!(cookie(&HeaderMap::new()), None);
-    }
-
-    #[test]
-    fn what_came_with_the_request_is_text_on_the_page() {
-        assert_eq!(escaped("\"><script>'&"), "&quot;&gt;&lt;script&gt;&#39;&amp;");
     }
 }

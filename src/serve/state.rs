@@ -62,7 +62,7 @@ impl Current {
         for (path, bytes) in [(MANIFEST, told), (SNAPSHOT_SCRIPT, snapshot_script(&manifest).into_bytes())] {
             let moment = u64::try_from(facts.moment_ms).map(Duration::from_millis).ok();
             let modified = moment.and_then(|moment| SystemTime::UNIX_EPOCH.checked_add(moment));
-            let prepared = prepare(path, bytes, &manifest.id).modified(modified);
+            let prepared = prepare(path, bytes, &manifest.id, modified);
             files.insert(path.to_owned(), Arc::new(prepared));
         }
         let news = News::new(&manifest, &facts, &activity, before);
@@ -94,7 +94,7 @@ fn file(folder: &Path, path: &str, entry: &FileEntry, before: Option<&Current>) 
         bail!("`{}` is not what `{MANIFEST}` says; delete it and build the site again", at.display());
     }
     let modified = file.metadata().and_then(|metadata| metadata.modified()).ok();
-    Ok(Arc::new(prepare(path, bytes, &entry.sha256[..TAG_DIGITS]).modified(modified)))
+    Ok(Arc::new(prepare(path, bytes, &entry.sha256[..TAG_DIGITS], modified)))
 }
 
 fn facts(manifest: &Manifest, files: &Files, before: Option<&Current>) -> Result<Facts> {

@@ -78,6 +78,8 @@ pub fn follow_output(
 #[derive(Debug)]
 pub struct Loop {
     pub status: Arc<Status>,
+    /// The file of the settings: whoever has changed it waits for what comes of it.
+    pub config: PathBuf,
     /// The settings as they were last read.
     pub settings: watch::Sender<ServeSettings>,
     /// Becomes true when the daemon stops.
@@ -124,11 +126,11 @@ const BUILD_FAILS: &str = "The newest data could not be shown: building the site
 
 /// Has the site built again when something below `watched` changes and as time passes, until the daemon stops.
 pub fn rebuild(watched: Vec<PathBuf>, output: &Path, mut build: Rebuild, around: Loop) {
-    let Loop { status, settings, stop, bell, rung } = around;
+    let Loop { status, config, settings, stop, bell, rung } = around;
     let concern = Concern::AllBut(fs::canonicalize(output).unwrap_or_else(|_| output.to_owned()));
     let mut folders = Folders::new(watched, concern, (bell.clone(), rung));
     let mut trouble = Trouble::default();
-    let mut seen = folders.fingerprint();
+    let (mut seen, mut seen_config) = (folders.fingerprint(), State::at(&config));
     // What changed between the build before the daemon and this moment, nobody has seen.
     let mut due = Instant::now() + SOURCES_POLL;
     let mut failures = 0;
@@ -140,12 +142,14 @@ pub fn rebuild(watched: Vec<PathBuf>, output: &Path, mut build: Rebuild, around:
         folders.arm();
         let now = folders.fingerprint();
         let changed = now != seen || (told && now.is_none());
-        // While builds fail, only time calls for the next: a busy log would have one fail after another.
+        // While builds fail, a busy log would have one fail after another: only time calls for the next, or
+        // settings that may be corrected.
         let waits = (!changed || failures > 0) && Instant::now() < due;
-        if (waits && !bell.take_insistence()) || *stop.borrow() {
+        let now_config = State::at(&config);
+        if (waits && now_config == seen_config && !bell.take_insistence()) || *stop.borrow() {
             continue;
         }
-        seen = now;
+        (seen, seen_config) = (now, now_config);
         let built = Instant::now();
         due = built + TICK;
         let mut outcome = None;
@@ -423,27 +427,6 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_waited_for_and_what_lies_beside_it_is_not_looked_at() {
-        let home = tempfile::tempdir().expect("a temporary folder");
-        let log = home.path().join("app.log");
-        let concern = Concern::AllBut(home.path().join("output"));
-        let mut folders = Folders::new(vec![log.clone()], concern, bell());
-        let mut seen = folders.fingerprint();
-        for round in 0..3 {
-            fs::create_dir(home.path().join(round.to_string())).expect("free");
-            assert_eq!(folders.fingerprint(), seen);
-            fs::write(&log, round.to_string()).expect("writable");
-            assert!(folders.wait(Duration::from_secs(10)), "round {round}");
-            folders.arm();
-            assert_ne!(folders.fingerprint(), seen);
-            fs::rename(&log, home.path().join("app.log.1")).expect("ours");
-            while folders.wait(Duration::from_millis(200)) {}
-            folders.arm();
-            seen = folders.fingerprint();
-        }
-    }
-
-    #[test]
     fn a_folder_made_again_is_watched_again() {
         let home = tempfile::tempdir().expect("a temporary folder");
         let logs = home.path().join("logs");
@@ -465,23 +448,27 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_watched_through_replacements_and_its_neighbours_are_not() {
+    fn a_file_is_watched_as_it_comes_is_replaced_and_goes_and_its_neighbours_are_not() {
         let home = tempfile::tempdir().expect("a temporary folder");
         let (file, other) = (home.path().join("dash.toml"), home.path().join("notes.txt"));
-        fs::write(&file, "0").expect("writable");
         let concern = Concern::AllBut(home.path().join("output"));
         let mut folders = Folders::new(vec![file.clone()], concern, bell());
-        for round in 1..3 {
-            let seen = folders.fingerprint();
-            fs::write(&other, "as editors do").expect("writable");
+        let mut seen = folders.fingerprint();
+        for (round, goes) in [false, true, false].into_iter().enumerate() {
+            fs::create_dir(home.path().join(round.to_string())).expect("free");
+            fs::write(&other, round.to_string()).expect("writable");
             assert!(!folders.wait(Duration::from_millis(300)), "round {round}");
             assert_eq!(folders.fingerprint(), seen);
-            fs::write(&other, round.to_string()).expect("writable");
             fs::rename(&other, &file).expect("writable");
             assert!(folders.wait(Duration::from_secs(10)), "round {round}");
             assert_ne!(folders.fingerprint(), seen);
             folders.arm();
+            if goes {
+                fs::rename(&file, home.path().join("dash.toml.old")).expect("ours");
+            }
             while folders.wait(Duration::from_millis(200)) {}
+            folders.arm();
+            seen = folders.fingerprint();
         }
     }
 }

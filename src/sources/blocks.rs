@@ -10,6 +10,7 @@ use memchr::memchr;
 use crate::model::quality::{Fingerprint, ProblemKind};
 use crate::sources::content::Tail;
 use crate::sources::discover::{Found, Stat};
+use crate::sources::elements::Skip;
 use crate::sources::json;
 use crate::sources::layout::{Layout, Node};
 use crate::sources::ledger::{Ledger, Origin, settled};
@@ -55,8 +56,10 @@ pub struct Block {
 #[derive(Debug)]
 pub enum What {
     Records(Kind),
-    /// A line longer than the limit went by.
-    TooLong,
+    /// A record longer than the limit went by, with so many ends of lines.
+    TooLong {
+        lines: u64,
+    },
 }
 
 /// Bounds of reading.
@@ -163,7 +166,7 @@ struct Current {
     carry: Vec<u8>,
     /// There may be bytes that were not looked at yet.
     more: bool,
-    /// What went by of a line that is longer than the limit.
+    /// What went by of a record that is longer than the limit.
     skipped: Option<Skipped>,
     faults: Vec<Fault>,
 }
@@ -172,6 +175,8 @@ struct Current {
 struct Skipped {
     bytes: u64,
     tail: Tail,
+    /// How far into an element it is.
+    element: Skip,
 }
 
 impl Current {
@@ -207,8 +212,8 @@ impl Current {
             let len = self.fill(buffer, bounds.block_bytes);
             let bytes = &buffer[..len];
             if self.skipped.is_some() {
-                if self.skip(bytes) {
-                    return Some((0, What::TooLong));
+                if let Some(lines) = self.skip(bytes) {
+                    return Some((0, What::TooLong { lines }));
                 }
                 continue;
             }
@@ -224,7 +229,8 @@ impl Current {
                 return Some((self.accept(&bytes[..before]), What::Records(self.opened.kind.clone())));
             }
             if self.more && len > bounds.max_line_bytes {
-                self.skipped = Some(Skipped { bytes: 0, tail: self.opened.tail.clone() });
+                let (tail, element) = (self.opened.tail.clone(), Skip::default());
+                self.skipped = Some(Skipped { bytes: 0, tail, element });
                 self.skip(bytes);
             } else {
                 self.carry.extend_from_slice(bytes);
@@ -261,24 +267,26 @@ impl Current {
         carried + got
     }
 
-    /// Passes over bytes of a line that is too long; true when its end is among them.
-    fn skip(&mut self, bytes: &[u8]) -> bool {
-        let Some(skipped) = &mut self.skipped else { return false };
-        let end = memchr(b'\n', bytes).map(|at| at + 1);
+    /// Passes over bytes of a record that is too long; where its end is among them, how many lines end with it.
+    fn skip(&mut self, bytes: &[u8]) -> Option<u64> {
+        let skipped = self.skipped.as_mut()?;
+        let end = match self.opened.kind {
+            Kind::Elements => skipped.element.end(bytes),
+            Kind::Lines | Kind::Rows(_) => memchr(b'\n', bytes).map(|at| at + 1),
+        };
         let passed = &bytes[..end.unwrap_or(bytes.len())];
         skipped.tail.push(passed);
         skipped.bytes += passed.len() as u64;
-        if end.is_none() {
-            return false;
-        }
+        end?;
+        let lines = u64::from(passed.ends_with(b"\n"));
         self.carry.extend_from_slice(&bytes[passed.len()..]);
         self.more = true;
         self.accept_skipped();
-        true
+        Some(lines)
     }
 
     fn accept_skipped(&mut self) {
-        if let Some(Skipped { bytes, tail }) = self.skipped.take() {
+        if let Some(Skipped { bytes, tail, .. }) = self.skipped.take() {
             self.opened.offset += bytes;
             self.opened.tail = tail;
         }
@@ -303,7 +311,9 @@ impl Current {
         }
         if self.skipped.is_some() && self.settled(bounds) {
             self.accept_skipped();
-            return Some((0, What::TooLong));
+            // The last line of a content has no end; elements are not lines.
+            let lines = u64::from(self.opened.kind != Kind::Elements);
+            return Some((0, What::TooLong { lines }));
         }
         if self.skipped.take().is_none() && self.finished(&rest, bounds) {
             return Some((self.hand_out(&rest, buffer), What::Records(self.opened.kind.clone())));

@@ -26,7 +26,7 @@ pub fn start(bytes: &[u8]) -> usize {
 }
 
 /// Finds the end of the first element, what separates it from others before it included. `limit` is the
-/// longest element allowed; of what is longer, or has no end, one line is given up.
+/// longest element allowed; of what is longer, or has no end, as much is given up as [`Skip`] passes over.
 pub fn cut(bytes: &[u8], limit: usize, whole: bool) -> Cut {
     let start = start(bytes);
     let element = &bytes[start..];
@@ -39,7 +39,43 @@ pub fn cut(bytes: &[u8], limit: usize, whole: bool) -> Cut {
     match end {
         Some(end) if end <= limit => Cut::Record(start + end),
         None if !whole && element.len() <= limit => Cut::Incomplete,
-        _ => memchr::memchr(b'\n', element).map_or(Cut::Incomplete, |line| Cut::Unclosed(start + line + 1)),
+        _ => Skip::default().end(element).map_or(Cut::Incomplete, |end| Cut::Unclosed(start + end)),
+    }
+}
+
+/// Passes over an element that is too long, in pieces as they come: up to its end, so that others on its line stay,
+/// or with the newline that comes before, since what was never closed must not take all that follows with it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Skip {
+    /// Whether the element is an object; not known before its first byte.
+    object: Option<bool>,
+    depth: usize,
+    quoted: bool,
+    escaped: bool,
+}
+
+impl Skip {
+    /// Where the element ends in its next bytes; `None` where they are all its own.
+    pub fn end(&mut self, bytes: &[u8]) -> Option<usize> {
+        let object = *self.object.get_or_insert(bytes.first()? == &b'{');
+        if !object {
+            let at = memchr3(b',', b']', b'\n', bytes)?;
+            return Some(at + usize::from(bytes[at] == b'\n'));
+        }
+        for (at, &byte) in bytes.iter().enumerate() {
+            match byte {
+                b'\n' => return Some(at + 1),
+                _ if self.escaped => self.escaped = false,
+                b'\\' => self.escaped = self.quoted,
+                b'"' => self.quoted = !self.quoted,
+                _ if self.quoted => {}
+                b'{' => self.depth += 1,
+                b'}' if self.depth <= 1 => return Some(at + 1),
+                b'}' => self.depth -= 1,
+                _ => {}
+            }
+        }
+        None
     }
 }
 
@@ -71,6 +107,7 @@ fn string_end(bytes: &[u8], mut at: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     /// All elements, and what is left.
     fn elements(text: &str) -> (Vec<&str>, &str) {
@@ -102,6 +139,35 @@ mod tests {
         let (found, rest) = elements(text);
         assert_eq!(found, ["{\"a\":", "\"which goes on and on for more than forty bytes\"}", "{\"b\":1}"]);
         assert_eq!(rest, "");
+    }
+
+    #[test]
+    fn what_is_too_long_leaves_the_others_on_its_line() {
+        let long = "\"a string with } and \\\" and {, which is longer than all may be\"";
+        let object = format!("{{\"a\":{long}}}");
+        let text = format!("[{{}},{object},{{\"b\":1}},{long},{{\"c\":1}}]");
+        let (found, rest) = elements(&text);
+        assert_eq!((found[0], found[1], found[2]), ("{}", object.as_str(), "{\"b\":1}"));
+        assert_eq!((found[found.len() - 1], rest), ("{\"c\":1}", "]"));
+    }
+
+    proptest! {
+        #[test]
+        fn an_element_is_passed_over_the_same_in_any_pieces(
+            text in "[{x\"][ -~\n]{0,60}|\\{[{}\"\\\\a,\n]{0,40}", cuts in prop::collection::vec(1usize..20, 0..8),
+        ) {
+            let whole = Skip::default().end(text.as_bytes());
+            let (mut skip, mut at, mut found) = (Skip::default(), 0, None);
+            for cut in cuts.into_iter().chain([text.len()]) {
+                let piece = &text.as_bytes()[at..text.len().min(at + cut)];
+                found = skip.end(piece).map(|end| at + end);
+                at += piece.len();
+                if found.is_some() {
+                    break;
+                }
+            }
+            prop_assert_eq!(found, whole);
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::sources::blocks::{Block, Planned, Queue, What};
 use crate::sources::flights::{Events, Flights, Observed};
 use crate::sources::layout::Layout;
 use crate::sources::problems::{Fault, Problems};
-use crate::sources::record::{RawRecord, interpret};
+use crate::sources::record::{AHEAD_MS, RawRecord, far_ahead, interpret};
 use crate::sources::records::{Reader, too_long};
 
 /// What records are folded by.
@@ -22,6 +22,7 @@ pub struct Rules<'a> {
     pub limits: Limits,
     pub known: &'a Known,
     pub max_line_bytes: usize,
+    pub now_ms: i64,
 }
 
 /// What some records of a file say besides the roll-up. Lines count from the first of these records.
@@ -97,7 +98,8 @@ impl<'a> Work<'a> {
             let layout = self.files[block.file].layout;
             let reader = Reader { layout, max_line_bytes: self.rules.max_line_bytes };
             let (accumulator, observed, tally) = (&mut accumulator, &mut observed, Tally::default());
-            let mut folding = Folding { reader, accumulator, observed, tally };
+            let latest_ms = self.rules.now_ms.saturating_add(AHEAD_MS);
+            let mut folding = Folding { reader, accumulator, observed, tally, latest_ms };
             folding.block(&block, &buffer[..block.len]);
             let Folding { tally, observed, .. } = folding;
             let events = observed.take();
@@ -164,6 +166,8 @@ struct Folding<'a, 'k> {
     accumulator: &'a mut Accumulator<'k>,
     observed: &'a mut Observed,
     tally: Tally,
+    /// What ends later comes from a wrong clock.
+    latest_ms: i64,
 }
 
 impl<'a> Folding<'a, '_> {
@@ -174,9 +178,9 @@ impl<'a> Folding<'a, '_> {
                 Ok(raw) => self.interpret(place.line, raw),
                 Err(fault) => self.fault(place.line, fault),
             }),
-            What::TooLong => {
+            What::TooLong { lines } => {
                 self.fault(1, too_long(reader.max_line_bytes));
-                1
+                *lines
             }
         };
     }
@@ -191,7 +195,7 @@ impl<'a> Folding<'a, '_> {
         let read = interpret(raw);
         // The usual case leaves the operation where it is: it is too large to be moved two million times.
         if let Ok(Record::Finished(operation)) = &read {
-            return self.finished(operation);
+            return self.finished(line, operation);
         }
         match read {
             Ok(Record::Finished(_)) => {}
@@ -203,9 +207,13 @@ impl<'a> Folding<'a, '_> {
         }
     }
 
-    fn finished(&mut self, operation: &Operation) {
+    fn finished(&mut self, line: u64, operation: &Operation) {
         self.tally.operations += 1;
-        self.tally.last_end_ms = self.tally.last_end_ms.max(operation.end_ms);
+        if operation.end_ms <= self.latest_ms {
+            self.tally.last_end_ms = self.tally.last_end_ms.max(operation.end_ms);
+        } else {
+            self.tally.problems.add(line, far_ahead(operation.end_ms));
+        }
         if let Some(id) = &operation.id {
             self.observed.end(&operation.wrapper, id);
         }

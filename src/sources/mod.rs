@@ -130,6 +130,7 @@ fn read_in_blocks(reading: &Reading, block_bytes: usize) -> Read {
             limits: reading.limits,
             known: reading.known,
             max_line_bytes,
+            now_ms,
         },
         bytes_total: files.iter().map(|file| file.found.stat.size).sum(),
         progress: reading.progress,
@@ -228,25 +229,35 @@ mod tests {
     }
 
     /// The name of a file and its content.
-    fn file() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
+    fn file() -> impl Strategy<Value = (String, Vec<u8>)> {
         let end = || prop::sample::select(vec!["\n", "\n", "\n", "\r\n", "\n\n"]);
         let lines = |line: BoxedStrategy<String>| {
             prop::collection::vec((line, end()), 0..12)
                 .prop_map(|lines| lines.into_iter().map(|(line, end)| line + end).collect::<String>())
         };
+        let long =
+            Just(format!("{{\"wrapper_name\":\"a\",\"x\":\"{}\",\"end_time\":0}}", "}".repeat(LONGEST)));
+        let elements = prop::collection::vec(prop_oneof![3 => json_line(), 1 => long], 0..8);
         let text = prop_oneof![
             lines(json_line().boxed()).prop_map(|text| ("a.jsonl", text)),
             lines(json_line().boxed()).prop_map(|text| ("a.json", format!("[\n{text}"))),
+            elements.prop_map(|elements| ("a.json", format!("[{}]", elements.join(",")))),
             lines(csv_row().boxed())
                 .prop_map(|text| ("a.csv", format!("wrapper_name,end_time,status,operation_id\n{text}"))),
         ];
-        (text, any::<bool>(), any::<bool>()).prop_map(|((name, text), finished, damaged)| {
+        let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+        (text, flags).prop_map(|((name, text), (finished, damaged, packed))| {
             let mut bytes = if finished { text.into_bytes() } else { text.trim_end().as_bytes().to_vec() };
             if damaged && !bytes.is_empty() {
                 let middle = bytes.len() / 2;
                 bytes[middle] = 0xff;
             }
-            (name, bytes)
+            if !packed {
+                return (name.to_owned(), bytes);
+            }
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(&bytes).expect("in memory");
+            (format!("{name}.gz"), encoder.finish().expect("in memory"))
         })
     }
 
@@ -260,7 +271,7 @@ mod tests {
             threads in 1usize..4,
         ) {
             let site = Site::new(2);
-            site.write(name, &content);
+            site.write(&name, &content);
             let whole = site.read(1 << 20, 1, &Read::default());
             prop_assert_eq!(site.read(block_bytes, threads, &Read::default()), whole);
         }

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use crate::model::notes::shorten;
 use crate::model::operation::{Operation, Outcome, Record, Started, Tokens};
 use crate::model::quality::ProblemKind;
+use crate::model::time::{DAY_MS, rfc3339};
 use crate::sources::content::hash;
 use crate::sources::number::{BadNumber, Decimal, scaled};
 use crate::sources::problems::{Fault, excerpt};
@@ -216,6 +217,17 @@ pub fn interpret<'a>(raw: &RawRecord<'a>) -> Result<Record<'a>, Fault> {
         cost_pico: amount(raw, raw.first([Field::CostEstimate, Field::CustomCost]), UNIT_TO_PICO)?,
         tokens: tokens(raw)?,
     }))
+}
+
+/// What ends further ahead of the clock than this comes from a clock that is wrong.
+pub const AHEAD_MS: i64 = DAY_MS;
+
+/// That a record ends at a moment too far ahead.
+#[cold]
+pub fn far_ahead(at_ms: i64) -> Fault {
+    let reason =
+        "it ends more than a day ahead of the clock and counts only then; correct the clock of the wrapper";
+    Fault::new(ProblemKind::ImplausibleTime, reason).with(format!("`{}`", rfc3339(at_ms)))
 }
 
 /// A status word; `started` says nothing of how the operation ended.

@@ -184,6 +184,16 @@ fn is_beginning_of((tail, position): (&Tail, u64), known: &Candidate, file: &Pat
     holds(position, &|found| found == tail) && holds(known.offset, &|found| known.ends_with(found))
 }
 
+/// Reads the beginning of a file, to see whether that works.
+///
+/// # Errors
+/// If it does not: why.
+pub fn try_read(file: &Path) -> Result<(), Fault> {
+    let mut content = Content::open(file).map_err(|error| failure(&error, false))?;
+    let compressed = content.compressed();
+    content.read(&mut [0]).map(drop).map_err(|error| failure(&error, compressed))
+}
+
 /// What an error of the operating system, or of a decompressor, is to a file.
 pub fn failure(error: &io::Error, compressed: bool) -> Fault {
     let of_the_content = matches!(

@@ -21,6 +21,9 @@ const PASSING: [ProblemKind; 5] = [
     ProblemKind::Remapped,
 ];
 
+/// Problems for which a file is not read, or not on.
+const UNREAD: [ProblemKind; 3] = [ProblemKind::Unreadable, ProblemKind::Damaged, ProblemKind::Layout];
+
 /// A log that was not found for so long is forgotten; if it came back, it would be read again.
 const FORGET_MS: i64 = 30 * DAY_MS;
 
@@ -272,6 +275,9 @@ fn lasting(problems: Vec<Problem>) -> Problems {
 fn add_up(source: &mut SourceState, state: &FileState, elsewhere: (u64, u64)) {
     source.last_end_ms = source.last_end_ms.max(state.last_end_ms);
     if state.present {
+        for problem in state.problems.iter().filter(|problem| UNREAD.contains(&problem.kind)) {
+            source.add_unread(&state.path, &problem.reason);
+        }
         source.files += 1;
         source.bytes += state.size;
         source.operations += state.operations.saturating_sub(elsewhere.0);

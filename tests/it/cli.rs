@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use serde_json::Value;
 
@@ -355,4 +356,72 @@ fn shells_and_man_know_every_command() {
     for page in ["dash.1", "dash-serve.1", "dash-user-add.1"] {
         assert!(folder.read(&format!("man/{page}")).contains(".TH"), "{page}");
     }
+}
+
+#[test]
+fn a_log_that_cannot_be_read_is_told_by_every_command_that_reads() {
+    let folder = Folder::new();
+    folder.write("dash.toml", "");
+    folder.write(
+        "content/operations/a.jsonl",
+        "{\"wrapper_name\":\"a\",\"end_time\":\"2026-01-25T12:00:00Z\"}\n",
+    );
+    // Opens, and cannot be read, whoever asks.
+    std::os::unix::fs::symlink("/proc/self/mem", folder.path("content/operations/b.jsonl")).expect("free");
+    for _ in 0..2 {
+        let build = dash(&folder).arg("build").assert().success();
+        build.stderr(contains("warning: source `content/operations`: `content/operations/b.jsonl`: "));
+    }
+    let told = dash(&folder).args(["build", "--json"]).assert().success();
+    let told: serde_json::Value = serde_json::from_slice(&told.get_output().stdout).expect("JSON");
+    assert!(told["troubles"][0].as_str().is_some_and(|trouble| trouble.contains("b.jsonl")), "{told}");
+    dash(&folder).arg("check").assert().code(1).stderr(contains("b.jsonl"));
+    let told = dash(&folder).args(["check", "--json"]).assert().code(1);
+    let told: serde_json::Value = serde_json::from_slice(&told.get_output().stdout).expect("JSON");
+    assert!(told[0]["unread"][0].as_str().is_some_and(|trouble| trouble.contains("b.jsonl")), "{told}");
+}
+
+#[test]
+fn a_reader_that_has_enough_is_no_failure() {
+    let folder = Folder::new();
+    folder.write("dash.toml", "");
+    folder.sample(&["--days", "2", "--rate", "20/min", "--now", "2026-01-25T13:00:00Z"]);
+    for format in ["csv", "jsonl"] {
+        let mut command = crate::tools::process(&folder);
+        command.args([
+            "export",
+            "--operations",
+            "--hours",
+            "48",
+            "--now",
+            "2026-01-25T13:00:00Z",
+            "--format",
+            format,
+        ]);
+        let (stdout, stderr) = (std::process::Stdio::piped(), std::process::Stdio::piped());
+        let mut export = command.stdout(stdout).stderr(stderr).spawn().expect("it starts");
+        let mut line = String::new();
+        let out = export.stdout.take().expect("piped");
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut line).expect("a line");
+        let ended = export.wait_with_output().expect("it ends");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(ended.status.success() && !said.contains("error"), "{format}: {said}");
+    }
+}
+
+#[test]
+fn a_base_url_is_an_address_wherever_it_is_given() {
+    let folder = Folder::new();
+    folder.write("dash.toml", "");
+    dash(&folder)
+        .args(["build", "--base-url", "foo"])
+        .assert()
+        .code(2)
+        .stderr(contains("https://dash.example.org/"));
+    folder.write("dash.toml", "[site]\nbase_url = 'foo'\n");
+    dash(&folder)
+        .arg("build")
+        .assert()
+        .code(1)
+        .stderr(contains("https://dash.example.org/").and(contains("line 2")));
 }

@@ -44,17 +44,29 @@ fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
 impl Daemon {
     /// Serves the site in a folder, of which `settings` are the settings.
     fn start(folder: Folder, settings: &str) -> Daemon {
+        Daemon::logging(folder, settings, "text")
+    }
+
+    /// The same with a log in another format.
+    fn logging(folder: Folder, settings: &str, format: &str) -> Daemon {
         folder.write("dash.toml", settings);
         let log = fs::File::create(folder.path("log")).expect("the file can be written");
         let mut command = process(&folder);
-        command.env("DASH_LOG", "dash=debug");
-        let child = command.args(["serve", "--bind", "127.0.0.1:0"]).stderr(log).spawn().expect("it starts");
+        // What a test waits for may be said at that level; as JSON, nothing but what people read is looked at.
+        if format == "text" {
+            command.env("DASH_LOG", "dash=debug");
+        }
+        let child = command
+            .args(["serve", "--bind", "127.0.0.1:0", "--log-format", format])
+            .stderr(log)
+            .spawn()
+            .expect("it starts");
         let mut daemon = Daemon { child, address: String::new(), folder };
         let address = until("the address", || {
             let log = daemon.folder.read("log");
-            let line = log.lines().find_map(|line| line.strip_prefix("serving http"))?;
-            let address = line.trim_start_matches("s").trim_start_matches("://");
-            Some(address.split('/').next().unwrap_or_default().to_owned())
+            let (_, url) = log.split_once("serving http")?;
+            let address = url.trim_start_matches("s").trim_start_matches("://");
+            Some(address.split_once('/')?.0.to_owned())
         });
         daemon.address = address;
         daemon
@@ -182,4 +194,87 @@ fn another_builder_is_waited_for_and_is_no_failure() {
     until("the second wrapper", || daemon.get("/").1.contains(">second<").then_some(()));
     let metrics = daemon.get("/metrics").1;
     assert!(metrics.contains("dash_builds_total{result=\"failed\"} 0"), "{metrics}");
+}
+
+#[test]
+fn no_request_writes_a_line_of_its_own_into_the_log() {
+    let forged = "ana%0A2026-01-25T12:00:00Z%20ERROR%20forged%1B%5B2K%22%2C%22level%22%3A%22ERROR";
+    for format in ["text", "json"] {
+        let folder = Folder::new();
+        folder.write("dash.toml", "");
+        let add = ["user", "add", "ana"];
+        crate::tools::dash(&folder).args(add).write_stdin("correct horse\n").assert().success();
+        let daemon = Daemon::logging(folder, "", format);
+        let body = format!("name={forged}&password=x&to=");
+        let head = format!("POST /sign-in {HEAD}content-type: application/x-www-form-urlencoded\r\n");
+        let request = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+        assert_eq!(exchange(&daemon.address, request.as_bytes()).0, 401);
+        let log =
+            until("the line", || Some(daemon.folder.read("log")).filter(|log| log.contains("sign-in as")));
+        assert!(!log.contains('\u{1b}'), "{log}");
+        let of_it: Vec<_> = log.lines().filter(|line| line.contains("forged")).collect();
+        assert_eq!(of_it.len(), 1, "{log}");
+        assert!(of_it[0].contains("sign-in as"), "{log}");
+        for line in log.lines().filter(|_| format == "json") {
+            let Value::Object(event) = serde_json::from_str(line).expect(line) else { panic!("{line}") };
+            let fields: Vec<_> = event.keys().map(String::as_str).collect();
+            assert_eq!(fields, ["timestamp", "level", "message"], "{line}");
+            assert!(["INFO", "WARN"].contains(&event["level"].as_str().expect("text")), "{line}");
+        }
+    }
+}
+
+#[test]
+fn errors_are_events_where_the_log_is_json() {
+    let folder = Folder::new();
+    folder.write("dash.toml", "[site]\ntitel = 'x'\n");
+    let build = crate::tools::dash(&folder).arg("build").env("DASH_LOG_FORMAT", "json").assert().code(1);
+    let said = String::from_utf8_lossy(&build.get_output().stderr).into_owned();
+    let event: Value = serde_json::from_str(&said).expect("one event");
+    assert_eq!(event["level"], "ERROR");
+    assert!(event["message"].as_str().is_some_and(|message| message.contains("titel")), "{said}");
+}
+
+#[test]
+fn the_inbox_is_cleaned_of_what_was_read_and_takes_room() {
+    let daemon = Daemon::start(Folder::new(), "[serve]\ninbox_max_bytes = 67108864\n");
+    let end = chrono::Utc::now().to_rfc3339();
+    let reports = 12;
+    for report in 0..reports {
+        let line = json!({"id": report, "wrapper_name": "a", "end_time": end, "pad": "x".repeat(1000)});
+        let body = Value::from(vec![line; 7000]).to_string();
+        // All of them are more than there may be: some may have to wait until others are read.
+        until("room", || match daemon.post("/api/v1/operations", &body).0 {
+            202 => Some(()),
+            507 => None,
+            status => panic!("answered with {status}"),
+        });
+    }
+    let size = || {
+        let files = fs::read_dir(daemon.folder.path("inbox")).expect("the inbox").flatten();
+        files.filter_map(|file| Some(file.metadata().ok()?.len())).sum::<u64>()
+    };
+    until("room", || (size() <= 32 << 20).then_some(()));
+    let counted = || daemon.json("/api/system/health?hours=1")["data"]["total_operations"].clone();
+    until("all of them", || (counted() == json!(reports * 7000)).then_some(()));
+}
+
+#[test]
+fn corrected_settings_apply_at_once_however_long_builds_have_failed() {
+    let daemon = Daemon::start(Folder::new(), "");
+    let builds = |result: &str| {
+        let metrics = daemon.get("/metrics").1;
+        let line = format!("dash_builds_total{{result=\"{result}\"}} ");
+        let count = metrics.lines().find_map(|known| known.strip_prefix(&line));
+        count.and_then(|count| count.parse::<u32>().ok()).expect("a count")
+    };
+    until("the first", || (builds("ok") >= 1).then_some(()));
+    daemon.folder.write("dash.toml", "[site]\ntitel = 'x'\n");
+    // Half a second, one, two, four, and then eight.
+    until("failures", || (builds("failed") >= 5).then_some(()));
+    let before = builds("ok");
+    let corrected = Instant::now();
+    daemon.folder.write("dash.toml", "[site]\ntitle = 'Corrected'\n");
+    until("the build", || (builds("ok") > before).then_some(()));
+    assert!(corrected.elapsed() < Duration::from_secs(6), "{:?}", corrected.elapsed());
 }

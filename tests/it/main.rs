@@ -24,6 +24,7 @@ mod seeded;
 mod send;
 mod serve;
 mod service;
+mod soak;
 mod sources;
 mod sources_quality;
 mod sources_shapes;

@@ -113,6 +113,7 @@ fn quality() -> (Vec<SourceState>, Vec<FileState>) {
         skipped: 3,
         last_end_ms: MOMENT_MS - 3000,
         problems: Vec::new(),
+        ..SourceState::default()
     };
     let gateway = SourceState {
         name: "gateway".to_owned(),

@@ -33,6 +33,23 @@ fn each_reason_has_a_row_of_its_own() {
 }
 
 #[test]
+fn what_ends_far_ahead_is_counted_and_told() {
+    let mut site = folder();
+    // A build of these tests is for 2025-01-24T12:00:00Z.
+    let ends =
+        ["2025-01-24T09:00:00Z", "2025-01-25T12:00:00Z", "2025-01-25T12:00:01Z", "2099-01-01T00:00:00Z"];
+    let records: Vec<_> = ends.iter().map(|end| record(&format!("\"end_time\":\"{end}\""))).collect();
+    site.write("logs/a.jsonl", records.concat());
+    let read = site.build();
+    assert_eq!((read.records, read.skipped), (4, 0));
+    let found = reasons(&site, "logs/a.jsonl");
+    assert!(found[0].0.contains("a day ahead"), "{found:?}");
+    assert_eq!((found.len(), found[0].1, found[0].2), (1, 3, 2));
+    let last = site.entry("logs/a.jsonl").last_end_ms;
+    assert_eq!(last, 1_737_806_400_000, "a wrong clock does not make data look fresh");
+}
+
+#[test]
 fn nothing_of_a_record_is_told_but_times_numbers_and_status() {
     let mut site = folder();
     let secret = "ann@example.org";

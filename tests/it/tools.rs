@@ -68,7 +68,7 @@ pub fn dash(folder: &Folder) -> Command {
 pub fn process(folder: &Folder) -> std::process::Command {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_dash"));
     command.current_dir(folder.path(""));
-    for variable in ["DASH_CONFIG", "DASH_OUTPUT", "DASH_BIND", "DASH_LOG"] {
+    for variable in ["DASH_CONFIG", "DASH_OUTPUT", "DASH_BIND", "DASH_LOG", "DASH_LOG_FORMAT"] {
         command.env_remove(variable);
     }
     command

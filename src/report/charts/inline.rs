@@ -10,6 +10,7 @@ use crate::report::charts::axis::{Axis, time_ticks};
 use crate::report::charts::number::write_scaled;
 use crate::report::charts::plot::{Frame, paths};
 use crate::report::charts::{Across, Chart, shorten_middle};
+use crate::report::escape::markup;
 
 /// Most characters of a name beside a bar; wide ones count twice.
 pub const NAME_CHARS: usize = 19;
@@ -20,7 +21,7 @@ pub const INSIDE: f64 = 0.5;
 /// The SVG of a chart, to stand in a page.
 pub fn svg(chart: &Chart) -> String {
     let mut out = String::with_capacity(4096);
-    write!(out, "<svg class=\"plot\" role=\"img\" aria-label=\"{}\">", escaped(&chart.title))
+    write!(out, "<svg class=\"plot\" role=\"img\" aria-label=\"{}\">", markup(&chart.title))
         .expect("writing to memory");
     match &chart.across {
         Across::Time(span) => {
@@ -78,7 +79,7 @@ fn values(axis: &Axis, right: bool, out: &mut String) {
 fn bottom(labels: impl Iterator<Item = (f64, String)>, out: &mut String) {
     out.push_str("<g class=\"middle\" transform=\"translate(0 13)\">");
     for (at, label) in labels {
-        let (x, label) = (share(at), escaped(&label));
+        let (x, label) = (share(at), markup(&label));
         write!(out, "<text x=\"{x}\" y=\"100%\">{label}</text>").expect("writing to memory");
     }
     out.push_str("</g>");
@@ -89,7 +90,7 @@ fn names(names: &[String], out: &mut String) {
     out.push_str("<g class=\"end\" transform=\"translate(-1 4)\">");
     for (row, name) in names.iter().enumerate() {
         let y = share((row as f64 + 0.5) / names.len() as f64);
-        let name = escaped(&shorten_middle(name, NAME_CHARS));
+        let name = markup(&shorten_middle(name, NAME_CHARS));
         write!(out, "<text y=\"{y}\">{name}</text>").expect("writing to memory");
     }
     out.push_str("</g>");
@@ -103,7 +104,7 @@ fn texts(chart: &Chart, rows: usize, out: &mut String) {
             let at = value.map_or(0.0, |value| (value / chart.left.top).clamp(0.0, 1.0));
             let (class, dx) = if at >= INSIDE { ("end in", -4) } else { ("start", 4) };
             let (x, y) = (share(at), share((row as f64 + 0.5) / rows as f64));
-            let (paint, text) = (series.paint.name(row), escaped(text));
+            let (paint, text) = (series.paint.name(row), markup(text));
             write!(
                 out,
                 "<text class=\"{class} {paint}\" x=\"{x}\" y=\"{y}\" dx=\"{dx}\" dy=\".33em\">{text}</text>"
@@ -119,22 +120,4 @@ fn share(of_one: f64) -> String {
     write_scaled((of_one * 1e4).round() as i64, 2, &mut text);
     text.push('%');
     text
-}
-
-/// Text as it may stand in an element or in a quoted attribute.
-pub fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            // No drawing can hold these, and XML refuses them.
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out
 }

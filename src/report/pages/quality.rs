@@ -46,7 +46,8 @@ struct ProblemRow<'a> {
     /// Absent where the problem is the file's and not a line's.
     line: Option<u64>,
     reason: Cow<'a, str>,
-    count: u64,
+    /// Records; absent like the line.
+    count: Option<u64>,
 }
 
 pub fn view(snapshot: &Snapshot) -> Result<Context> {
@@ -120,7 +121,7 @@ fn problem(problem: &Problem) -> ProblemRow<'_> {
             "" => Cow::Borrowed(&problem.reason),
             example => Cow::Owned(format!("{}; the first: {example}", problem.reason)),
         },
-        count: problem.count,
+        count: Some(problem.count).filter(|_| problem.line > 0),
     }
 }
 

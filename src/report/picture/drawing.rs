@@ -15,8 +15,8 @@ use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::fontdb::Database;
 use resvg::usvg::{FontResolver, Options, Tree, WriteOptions};
 
-use crate::report::charts::inline::escaped;
 use crate::report::embedded;
+use crate::report::escape::markup;
 
 /// The typeface of all text.
 pub const FONT: &str = "Inter";
@@ -81,7 +81,7 @@ impl Drawing {
     pub fn svg(&self) -> Vec<u8> {
         let options = WriteOptions { coordinates_precision: 2, ..WriteOptions::default() };
         let svg = self.tree.to_string(&options);
-        let title = format!("<title>{}</title>", escaped(&self.title));
+        let title = format!("<title>{}</title>", markup(&self.title));
         match svg.find('>') {
             Some(end) => [&svg[..=end], &title, &svg[end + 1..]].concat().into_bytes(),
             None => svg.into_bytes(),

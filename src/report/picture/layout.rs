@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use crate::report::charts::axis::{Axis, time_ticks};
-use crate::report::charts::inline::{INSIDE, NAME_CHARS, escaped};
+use crate::report::charts::inline::{INSIDE, NAME_CHARS};
 use crate::report::charts::plot::{Frame, paths};
 use crate::report::charts::{Across, Chart, Series, Shape, shorten_middle};
+use crate::report::escape::markup;
 use crate::report::picture::Caption;
 use crate::report::picture::drawing::FONT;
 use crate::report::picture::palette::{Look, Palette};
@@ -127,7 +128,7 @@ fn style(palette: &Palette) -> String {
 
 fn put(out: &mut String, class: &str, (x, y): (f64, f64), text: &str) {
     let (x, y) = (tenths(x), tenths(y));
-    write!(out, "<text class=\"{class}\" x=\"{x}\" y=\"{y}\">{}</text>", escaped(text))
+    write!(out, "<text class=\"{class}\" x=\"{x}\" y=\"{y}\">{}</text>", markup(text))
         .expect("writing to memory");
 }
 
@@ -183,7 +184,7 @@ fn bars(chart: &Chart, plot: &Plot, palette: &Palette, out: &mut String) {
             let (x, y) = (plot.left + share * plot.width, plot.top + ROW * (row as f64 + 0.5) + 4.0);
             if share >= INSIDE {
                 let (on, x) = (on_colour(palette.colour(series.paint.name(row))), tenths(x - 6.0));
-                let text = escaped(text);
+                let text = markup(text);
                 write!(out, "<text class=\"end\" style=\"fill:{on}\" x=\"{x}\" y=\"{y}\">{text}</text>")
                     .expect("writing to memory");
             } else {

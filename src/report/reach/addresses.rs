@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::report::reach::xml;
+use crate::report::escape::markup;
 use crate::report::site::Site;
 
 /// Most addresses of one sitemap (sitemaps.org).
@@ -15,7 +15,7 @@ pub fn add(site: &mut Site, home: &str) -> Result<()> {
     pages.sort();
     let address = |path: &&String| {
         let path = path.strip_suffix("index.html").unwrap_or(path);
-        format!("<url><loc>{}</loc></url>\n", xml(&format!("{home}{path}")))
+        format!("<url><loc>{}</loc></url>\n", markup(&format!("{home}{path}")))
     };
     let addresses: String = pages.iter().take(MOST).map(address).collect();
     let sitemap = format!(

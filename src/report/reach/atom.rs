@@ -8,7 +8,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::analysis::activity::{Event, EventKind};
 use crate::analysis::snapshot::Snapshot;
 use crate::model::time::rfc3339;
-use crate::report::reach::xml;
+use crate::report::escape::markup;
 use crate::report::site::Site;
 
 /// The path of the feed of status changes in the site.
@@ -75,21 +75,21 @@ pub fn write(feed: &Feed) -> String {
     let mut out = String::from(
         "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<feed xmlns=\"http://www.w3.org/2005/Atom\">\n",
     );
-    let (address, page) = (xml(&feed.address), xml(&feed.page));
+    let (address, page) = (markup(&feed.address), markup(&feed.page));
     let mut line = |text: String| writeln!(out, "{text}").expect("writing to memory");
     line(format!("<id>{address}</id>"));
-    line(format!("<title>{}</title>", xml(feed.title)));
+    line(format!("<title>{}</title>", markup(feed.title)));
     line(format!("<updated>{}</updated>", feed.updated));
     line("<author><name>dash</name></author>".to_owned());
     line(format!("<link rel=\"self\" type=\"application/atom+xml\" href=\"{address}\"/>"));
     line(format!("<link rel=\"alternate\" type=\"text/html\" href=\"{page}\"/>"));
     for entry in &feed.entries {
         line("<entry>".to_owned());
-        line(format!("<id>{}</id>", xml(&entry.id)));
-        line(format!("<title>{}</title>", xml(&entry.title)));
+        line(format!("<id>{}</id>", markup(&entry.id)));
+        line(format!("<title>{}</title>", markup(&entry.title)));
         line(format!("<updated>{}</updated>", entry.updated));
-        line(format!("<link rel=\"alternate\" type=\"text/html\" href=\"{}\"/>", xml(&entry.page)));
-        line(format!("<summary>{}</summary>", xml(&entry.text)));
+        line(format!("<link rel=\"alternate\" type=\"text/html\" href=\"{}\"/>", markup(&entry.page)));
+        line(format!("<summary>{}</summary>", markup(&entry.text)));
         line("</entry>".to_owned());
     }
     out + "</feed>\n"

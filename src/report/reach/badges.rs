@@ -4,8 +4,8 @@ use anyhow::Result;
 
 use crate::analysis::health::Status;
 use crate::analysis::snapshot::{Snapshot, Summary};
+use crate::report::escape::markup;
 use crate::report::format::{self, NOTHING};
-use crate::report::reach::xml;
 use crate::report::site::Site;
 
 /// Sites with more wrappers have badges of the whole only: each would be some small files more.
@@ -84,7 +84,7 @@ fn badge(label: &str, value: &str, colour: &str) -> String {
         let (x, length) = (from + 6, width(text));
         format!(
             "<text x=\"{x}\" y=\"14\" textLength=\"{length}\" lengthAdjust=\"spacingAndGlyphs\">{}</text>",
-            xml(text)
+            markup(text)
         )
     };
     format!(
@@ -96,7 +96,7 @@ fn badge(label: &str, value: &str, colour: &str) -> String {
          <g fill=\"#fff\" font-family=\"Verdana,DejaVu Sans,sans-serif\" font-size=\"11\">{}{}</g></svg>\n",
         text(label, 0),
         text(value, left),
-        title = xml(&format!("{label}: {value}")),
+        title = markup(&format!("{label}: {value}")),
     )
 }
 

@@ -20,35 +20,3 @@ pub fn add(site: &mut Site, snapshot: &Snapshot, settings: &SiteSettings) -> Res
     atom::add(site, snapshot, &settings.title, &home)?;
     addresses::add(site, &home)
 }
-
-/// Text as part of XML, in an element or an attribute. What no XML may hold is left out.
-pub fn xml(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\t' | '\n' | '\r' => out.push(' '),
-            '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => {}
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn text_never_becomes_markup(text in any::<String>()) {
-            let written = xml(&text);
-            let markup = written.contains(['<', '>', '"']) || written.chars().any(|c| c < ' ');
-            prop_assert!(!markup, "{written}");
-        }
-    }
-}

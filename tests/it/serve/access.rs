@@ -3,10 +3,11 @@
 use dash::access::Role;
 use dash::access::accounts::{Accounts, FILE};
 use dash::serve::ServeSettings;
+use futures_util::StreamExt;
 use tokio::net::TcpStream;
-use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{WebSocketStream, client_async};
 
 use super::{Answer, LIMIT, Server};
 
@@ -89,6 +90,9 @@ async fn a_password_opens_a_session_and_signing_out_ends_it() {
     let (server, _) = guarded(|_| {}).await;
     let wrong = sign_in(&server, "ana", "wrong horse", &[]).await;
     assert_eq!((wrong.status, wrong.header("set-cookie")), (401, ""));
+    assert!(wrong.text().contains("value=\"ana\"") && !wrong.text().contains("wrong"), "{}", wrong.text());
+    let markup = sign_in(&server, "%22%3E%3Cscript%3E", "wrong horse", &[]).await;
+    assert!(markup.text().contains("value=\"&quot;&gt;&lt;script&gt;\""), "{}", markup.text());
     let answer = sign_in(&server, "ana", PASSWORD, &[]).await;
     assert_eq!((answer.status, answer.header("location")), (303, "./wrappers/x.html"));
     let set = answer.header("set-cookie");
@@ -135,9 +139,6 @@ async fn a_session_outlives_the_daemon_but_not_its_user() {
         }
     };
     tokio::time::timeout(LIMIT, out).await.expect("the daemon follows the file");
-    std::fs::remove_file(&path).expect("ours");
-    tokio::time::sleep(std::time::Duration::from_millis(700)).await;
-    assert_eq!(server.get("/about").await.status, 401, "a file that is gone opens nothing");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -190,36 +191,54 @@ async fn pages_of_other_sites_sign_nobody_in_or_out() {
     assert_eq!(sign_in(&server, "ana", PASSWORD, &[("origin", &own)]).await.status, 303);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn sockets_are_for_those_who_may_look_and_end_with_their_session() {
-    let (server, _) = guarded(|_| {}).await;
-    let connect = async |cookie: &str| {
-        let mut request = format!("ws://{}/ws", server.address).into_client_request().expect("valid");
-        request.headers_mut().insert("cookie", cookie.parse().expect("a header"));
-        let stream = TcpStream::connect(server.address).await.expect("it listens");
-        client_async(request, stream).await
-    };
-    match connect("dash-session=forged").await {
-        Err(Error::Http(response)) => assert_eq!(response.status().as_u16(), 401),
-        other => panic!("{other:?}"),
-    }
-    let signed_in = sign_in(&server, "ana", PASSWORD, &[]).await;
-    let cookie = cookie(&signed_in);
-    let (mut socket, _) = connect(&cookie).await.expect("it upgrades");
-    assert_eq!(server.post("/sign-out", &[("cookie", cookie.as_str())], b"").await.status, 303);
-    server.publish(1);
+type Socket = WebSocketStream<TcpStream>;
+
+async fn connect(server: &Server, header: (&'static str, &str)) -> Result<Socket, Error> {
+    let mut request = format!("ws://{}/ws", server.address).into_client_request().expect("valid");
+    request.headers_mut().insert(header.0, header.1.parse().expect("a header"));
+    let stream = TcpStream::connect(server.address).await.expect("it listens");
+    client_async(request, stream).await.map(|(socket, _)| socket)
+}
+
+/// The code with which a socket is closed, which is told of no snapshot before.
+async fn closed(mut socket: Socket) -> u16 {
     let close = async {
-        use futures_util::StreamExt;
         loop {
             match socket.next().await {
-                Some(Ok(Message::Close(frame))) => return frame.expect("with its reason"),
+                Some(Ok(Message::Close(frame))) => return frame.expect("with its reason").code.into(),
                 Some(Ok(Message::Text(text))) => assert!(!text.contains("refresh"), "{text}"),
                 other => panic!("{other:?}"),
             }
         }
     };
-    let frame = tokio::time::timeout(LIMIT, close).await.expect("in time");
-    assert_eq!(u16::from(frame.code), 1008);
+    tokio::time::timeout(LIMIT, close).await.expect("in time")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sockets_are_for_those_who_may_look_and_end_with_their_session() {
+    let (server, tokens) = guarded(|_| {}).await;
+    match connect(&server, ("cookie", "dash-session=forged")).await {
+        Err(Error::Http(response)) => assert_eq!(response.status().as_u16(), 401),
+        other => panic!("{other:?}"),
+    }
+    let cookie = cookie(&sign_in(&server, "ana", PASSWORD, &[]).await);
+    let socket = connect(&server, ("cookie", &cookie)).await.expect("it upgrades");
+    assert_eq!(server.post("/sign-out", &[("cookie", cookie.as_str())], b"").await.status, 303);
+    server.publish(1);
+    assert_eq!(closed(socket).await, 1008);
+
+    // Those of a user and of a token that are removed end by themselves, whether anyone asks or nothing changes.
+    let cookie = self::cookie(&sign_in(&server, "ana", PASSWORD, &[]).await);
+    let session = connect(&server, ("cookie", &cookie)).await.expect("it upgrades");
+    let script = connect(&server, ("authorization", &tokens.viewer)).await.expect("it upgrades");
+    let path = server.home.path().join(FILE);
+    let mut accounts = Accounts::read(&path).expect("readable");
+    accounts.remove_user("ana");
+    accounts.remove_token("viewer");
+    accounts.write(&path).expect("writable");
+    let begun = std::time::Instant::now();
+    assert_eq!((closed(session).await, closed(script).await), (1008, 1008));
+    assert!(begun.elapsed().as_secs() < 10, "well before the next ping");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,6 +14,8 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
+use tokio_tungstenite::tungstenite::Error;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use super::live::Client;
 use super::{LIMIT, Server, site};
@@ -34,7 +36,9 @@ async fn an_empty_folder_is_an_error_that_says_what_to_do() {
     let settings = ServeSettings { bind: "127.0.0.1:0".parse().expect("valid"), ..Default::default() };
     let root = output.path().to_owned();
     let listener = bind(&settings, &root).expect("a free port");
-    let daemon = Daemon { output: root.clone(), root, settings, rebuild: None, watch: Vec::new() };
+    let (watch, ready) = (Vec::new(), Box::new(|_: &str| {}));
+    let (output, config) = (root.clone(), root.join("dash.toml"));
+    let daemon = Daemon { output, root, settings, rebuild: None, watch, config, ready };
     let error = serve(listener, daemon, std::future::pending()).await.expect_err("there is nothing to serve");
     assert!(error.to_string().contains("run `dash build` first"), "{error:#}");
 }
@@ -223,4 +227,57 @@ async fn a_client_that_never_finishes_its_head_is_given_up() {
         assert!(end.is_ok(), "still connected after {:?}", String::from_utf8_lossy(begun));
     };
     tokio::join!(given_up(b""), given_up(b"GET / HTTP/1.1\r\nx-slow: "));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_holds_so_many_connections_and_no_more() {
+    let limit = |settings: &mut ServeSettings| settings.connections_per_client = Some(3);
+    let server = Server::with(limit, |_| None).await;
+    let ask = format!("GET /health HTTP/1.1\r\nhost: {}\r\n\r\n", server.address);
+    let connect = async || {
+        let mut stream = TcpStream::connect(server.address).await.expect("it listens");
+        // A connection that is refused may be gone before it is written to.
+        let _ = stream.write_all(ask.as_bytes()).await;
+        let answered = timeout(LIMIT, stream.read(&mut [0; 16])).await.expect("in time").unwrap_or(0) > 0;
+        answered.then_some(stream)
+    };
+    // The daemon may not have seen yet that the connection is closed by which the test knew that it is there.
+    let mut held = Vec::new();
+    let three = async {
+        while held.len() < 3 {
+            held.extend(connect().await);
+        }
+    };
+    timeout(LIMIT, three).await.expect("there is room for three");
+    for _ in 0..5 {
+        assert!(connect().await.is_none(), "a fourth");
+    }
+    held.pop();
+    let again = async { while connect().await.is_none() {} };
+    timeout(LIMIT, again).await.expect("there is room again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_clients_of_a_proxy_are_told_apart() {
+    let limit = |settings: &mut ServeSettings| {
+        settings.connections_per_client = Some(2);
+        settings.trusted_proxies = vec!["127.0.0.1".parse().expect("valid")];
+    };
+    let server = Server::with(limit, |_| None).await;
+    let open = async |address: &str| {
+        let stream = TcpStream::connect(server.address).await.expect("it listens");
+        let mut request = format!("ws://{}/ws", server.address).into_client_request().expect("valid");
+        request.headers_mut().insert("x-forwarded-for", address.parse().expect("a header"));
+        tokio_tungstenite::client_async(request, stream).await.map(|(socket, _)| socket)
+    };
+    let first = open("192.0.2.7").await.expect("the first");
+    let _second = open("192.0.2.7").await.expect("the second");
+    match open("192.0.2.7").await {
+        Err(Error::Http(response)) => assert_eq!(response.status().as_u16(), 429),
+        other => panic!("{other:?}"),
+    }
+    assert!(open("192.0.2.8").await.is_ok(), "others are not held up");
+    drop(first);
+    let again = async { while open("192.0.2.7").await.is_err() {} };
+    timeout(LIMIT, again).await.expect("there is room again");
 }

@@ -110,7 +110,9 @@ async fn a_folder_that_is_a_link_is_not_followed() {
     std::os::unix::fs::symlink(&elsewhere, output.join("archive")).expect("free");
     let settings = dash::serve::ServeSettings::default();
     let root = server.home.path().to_owned();
-    let daemon = dash::serve::Daemon { root, output, settings, rebuild: None, watch: Vec::new() };
+    let (watch, ready) = (Vec::new(), Box::new(|_: &str| {}));
+    let daemon =
+        dash::serve::Daemon { config: root.clone(), root, output, settings, rebuild: None, watch, ready };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let error = dash::serve::serve(listener, daemon, std::future::pending()).await.expect_err("it is a link");
     assert!(format!("{error:#}").contains("reached by a link"), "{error:#}");
@@ -246,4 +248,37 @@ async fn a_site_below_a_path_is_only_there() {
     for target in ["/", "/about", "/team", "/team/dashabout", "/api/system/health", "/team/dash/../about"] {
         assert_eq!(server.get(target).await.status, 404, "{target}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_kept_files_are_sent_from_the_disk_with_all_that_http_asks() {
+    let server = Server::start().await;
+    let folder = server.output().join("archive/20260125T130000Z");
+    fs::create_dir_all(&folder).expect("writable");
+    let bytes: Vec<u8> = (0..5_u32 << 20).map(|at| (at / 7 % 251) as u8).collect();
+    fs::write(folder.join("large.csv"), &bytes).expect("writable");
+    let ask = async |method, headers: &[(&str, &str)]| {
+        server.ask(method, "/archive/20260125T130000Z/large.csv", headers).await
+    };
+    let whole = ask("GET", &[("accept-encoding", "gzip")]).await;
+    assert_eq!((whole.status, whole.header("content-type")), (200, "text/csv; charset=utf-8"));
+    assert!(whole.body == bytes && whole.header("content-length") == bytes.len().to_string());
+    let head = ask("HEAD", &[]).await;
+    assert_eq!(
+        (head.status, head.body.len(), head.header("content-length")),
+        (200, 0, whole.header("content-length"))
+    );
+    assert_eq!(head.header("etag"), whole.header("etag"));
+    let known = ask("GET", &[("if-none-match", whole.header("etag"))]).await;
+    assert_eq!((known.status, known.body.len()), (304, 0));
+    let part = ask("GET", &[("range", "bytes=1000000-2000000")]).await;
+    assert_eq!((part.status, &part.body[..]), (206, &bytes[1_000_000..=2_000_000]));
+    let last = ask("GET", &[("range", "bytes=-3")]).await;
+    assert_eq!((last.status, &last.body[..]), (206, &bytes[bytes.len() - 3..]));
+    assert_eq!(ask("GET", &[("range", "bytes=99999999-")]).await.status, 416);
+
+    // Written anew: another version.
+    fs::write(folder.join("large.csv"), &bytes[1..]).expect("writable");
+    let next = ask("GET", &[("if-none-match", whole.header("etag"))]).await;
+    assert!(next.status == 200 && next.body == bytes[1..]);
 }

@@ -78,7 +78,9 @@ impl Server {
         let listener = bind(&settings, &root).expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let watch = vec![home.path().to_owned()];
-        let daemon = Daemon { root, output: output.clone(), settings, rebuild: rebuild(output), watch };
+        let (rebuild, ready) = (rebuild(output.clone()), Box::new(|_: &str| {}));
+        let config = root.join("dash.toml");
+        let daemon = Daemon { root, output, settings, rebuild, watch, config, ready };
         let (stop, stopped) = oneshot::channel();
         let shutdown = async {
             let _ = stopped.await;

@@ -158,6 +158,32 @@ async fn a_full_disk_is_an_error_that_promises_nothing() {
     let server = Server::start().await;
     std::fs::write(server.home.path().join("inbox"), "in the way").expect("writable");
     let answer = report(&server, &[JSON], operation("a").to_string()).await;
-    assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "5"));
     assert!(!answer.text().contains(server.home.path().to_str().expect("text")), "{}", answer.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_inbox_is_an_error_that_says_what_to_do() {
+    let most = 64 << 20;
+    let server = Server::with(|settings| settings.inbox_max_bytes = most, |_| None).await;
+    assert_eq!(report(&server, &[JSON], operation("a").to_string()).await.status, 202);
+    let large = server.home.path().join("inbox/operations-20260101T000000.000000Z.jsonl");
+    let file = std::fs::File::create_new(&large).expect("free");
+    file.set_len(most).expect("a hole takes no room");
+    let answer = report(&server, &[JSON], operation("b").to_string()).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (507, "60"));
+    assert!(answer.text().contains("inbox_max_bytes"), "{}", answer.text());
+    std::fs::remove_file(large).expect("ours");
+    assert_eq!(report(&server, &[JSON], operation("c").to_string()).await.status, 202);
+    assert_eq!(written(&server).len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrapper_whose_clock_is_wrong_is_told_so() {
+    let server = Server::start().await;
+    let body = json!([operation("a"), {"wrapper_name": "b", "end_time": "2099-01-01T00:00:00Z"}]);
+    let answer = report(&server, &[JSON], body.to_string()).await;
+    let problems = answer.json()["data"]["problems"].clone();
+    assert_eq!((answer.status, &problems[0]["record"]), (202, &json!(1)), "{}", answer.text());
+    assert!(problems[0]["reason"].as_str().is_some_and(|reason| reason.contains("2099-01-01T00:00:00Z")));
 }

@@ -19,12 +19,14 @@ async fn every_path_of_the_document_answers_as_it_says() {
     for (path, operations) in paths {
         let Some(get) = operations.get("get") else { continue };
         let answer = server.get(&path.replace("{name}", "RouteLLM")).await;
-        assert_eq!(answer.status, 200, "{path}");
-        let content = get["responses"]["200"]["content"].as_object().expect("content");
+        // A socket is not asked for as if it were a page.
+        assert_eq!(answer.status, if path == "/ws" { 426 } else { 200 }, "{path}");
+        let content = get["responses"][answer.status.to_string()]["content"].as_object().expect("content");
         assert!(content.contains_key(answer.header("content-type")), "{path}");
-        let schema = &content["application/json"]["schema"];
-        let wrong = check(&document, schema, &answer.json(), path);
-        assert!(wrong.is_empty(), "{wrong:?}");
+        if let Some(json) = content.get("application/json") {
+            let wrong = check(&document, &json["schema"], &answer.json(), path);
+            assert!(wrong.is_empty(), "{wrong:?}");
+        }
         for parameter in get["parameters"].as_array().expect("parameters") {
             bounds_hold(&server, path, parameter).await;
         }
