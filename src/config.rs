@@ -14,6 +14,8 @@ use crate::analysis::service::ServiceSettings;
 use crate::archive::settings::ArchiveSettings;
 use crate::publish::sha256;
 use crate::report::SiteSettings;
+use crate::send::mail::MailSettings;
+use crate::send::settings::PublishSettings;
 use crate::serve::ServeSettings;
 use crate::sources::inbox;
 use crate::sources::settings::{SourceSettings, validate};
@@ -35,6 +37,8 @@ pub struct Config {
     pub store: StoreSettings,
     pub archive: ArchiveSettings,
     pub service: ServiceSettings,
+    pub publish: PublishSettings,
+    pub mail: MailSettings,
     pub serve: ServeSettings,
     pub sources: Vec<SourceSettings>,
     /// SHA-256 of the file.
@@ -51,6 +55,8 @@ struct File {
     store: StoreSettings,
     archive: ArchiveSettings,
     service: ServiceSettings,
+    publish: PublishSettings,
+    mail: MailSettings,
     serve: ServeSettings,
     source: Vec<SourceSettings>,
 }
@@ -102,6 +108,12 @@ fn parse(text: &str, root: &Path) -> Result<Config> {
     if let Some(problem) = file.archive.problem() {
         bail!("in `[archive]`: {problem}");
     }
+    if let Some(problem) = file.publish.problem() {
+        bail!("in `[publish]`: {problem}");
+    }
+    if let Some(problem) = file.mail.problem() {
+        bail!("in `[mail]`: {problem}");
+    }
     if let Some(problem) = file.serve.problem() {
         bail!("in `[serve]`: {problem}");
     }
@@ -118,6 +130,8 @@ fn parse(text: &str, root: &Path) -> Result<Config> {
         store: file.store,
         archive: file.archive,
         service: file.service,
+        publish: file.publish,
+        mail: file.mail,
         serve: file.serve,
         hash: sha256(text.as_bytes()),
         sources,

@@ -9,6 +9,7 @@ pub mod analysis;
 pub mod report;
 pub mod publish;
 pub mod archive;
+pub mod send;
 pub mod pipeline;
 pub mod access;
 pub mod serve;

@@ -253,6 +253,7 @@ mod tests {
             sources: Vec::new(),
             files: Vec::new(),
             reached: Default::default(),
+            set_aside: Vec::new(),
         };
         let (ranges, cells) = ranges(&facts, &facts.wrappers[0]);
         for (range, RangeCells { models, errors, .. }) in ranges.iter().zip(&cells.ranges) {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::analysis::health::HealthSettings;
 use crate::model::history::{History, WrapperId};
-use crate::model::quality::{FileState, Reached, SourceState};
+use crate::model::quality::{FileState, Reached, SetAside, SourceState};
 use crate::model::rollup::InFlight;
 
 /// The settings that change what numbers mean. They travel with a published site.
@@ -43,6 +43,8 @@ pub struct Facts {
     /// The files that have something to say: problems, or being read still. Sorted by path.
     pub files: Vec<FileState>,
     pub reached: Reached,
+    /// Stores that were damaged: what only they knew is not among these facts. Oldest first.
+    pub set_aside: Vec<SetAside>,
 }
 
 impl Facts {

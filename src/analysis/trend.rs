@@ -158,6 +158,7 @@ mod tests {
             sources: Vec::new(),
             files: Vec::new(),
             reached: Default::default(),
+            set_aside: Vec::new(),
         }
     }
 

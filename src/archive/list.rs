@@ -17,7 +17,7 @@ use crate::report::reach::atom::{self, FEED, Feed};
 use crate::report::{Place, SiteSettings, Theme, format};
 
 /// The page's path in the archive.
-const PAGE: &str = "index.html";
+pub const PAGE: &str = "index.html";
 
 /// What the page was made by, besides the entries: tells whether it is to be made again.
 const MADE_BY: &str = "page.txt";

@@ -9,15 +9,16 @@ use serde_json::json;
 use crate::archive::list;
 use crate::cli::Common;
 use crate::cli::site::Site;
-use crate::cli::talk::{Talk, thousands};
+use crate::cli::talk::{Talk, counted};
 use crate::pipeline::{self, Built};
-use crate::store::Store;
+use crate::store::lock::PATIENCE;
 
 pub fn run(common: &Common, talk: &Talk) -> Result<()> {
     let begun = Instant::now();
     let site = Site::open(common)?;
-    let mut store = Store::open(&site.config.root)?;
-    let built = pipeline::build(&mut store, &site.plan(), &talk.progress())?;
+    let plan = site.plan();
+    let mut store = pipeline::open(&plan, PATIENCE)?;
+    let built = pipeline::build(&mut store, &plan, &talk.progress())?;
     list::refresh(&site.output, &built.theme, &site.config.site)?;
     drop(store);
     if talk.json {
@@ -40,16 +41,16 @@ pub fn run(common: &Common, talk: &Talk) -> Result<()> {
 pub fn summary(built: &Built, seconds: f64) -> Vec<String> {
     let published = &built.published;
     let mut lines = vec![format!(
-        "read {} new records ({}) and wrote {} of {} files for {} wrappers in {seconds:.2} s",
-        thousands(built.records),
+        "read {} ({}) and wrote {} of {} for {} in {seconds:.2} s",
+        counted(built.records as usize, "new record"),
         bytes(built.bytes),
         published.written,
-        published.manifest.files.len(),
-        built.wrappers,
+        counted(published.manifest.files.len(), "file"),
+        counted(built.wrappers, "wrapper"),
     )];
     if built.skipped > 0 {
-        let skipped = thousands(built.skipped);
-        lines.push(format!("skipped {skipped} records; `data-quality.html` says which and why"));
+        let skipped = counted(built.skipped as usize, "record");
+        lines.push(format!("skipped {skipped}; `data-quality.html` says which and why"));
     }
     lines.extend(built.troubles.iter().map(|trouble| format!("warning: {trouble}")));
     lines

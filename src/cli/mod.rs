@@ -11,11 +11,13 @@ mod export;
 mod init;
 mod operations;
 mod prune;
+mod publish;
 mod sample;
 mod serve;
 mod site;
 mod snapshot;
 mod talk;
+mod tell;
 mod token;
 mod user;
 mod verify;
@@ -87,6 +89,8 @@ enum Command {
     Diff(diff::Arguments),
     /// Remove kept snapshots that have outlived their time
     Prune(prune::Prune),
+    /// Send what stands in the output folder to a folder or a bucket
+    Publish(publish::Publish),
     /// Metrics, one wrapper and hour a row; the operations themselves; or a chart
     Export(export::Arguments),
     /// Realistic sample operations, from a seed
@@ -131,6 +135,7 @@ fn run(cli: &Cli, talk: &Talk) -> Result<()> {
         Command::Verify(verify) => verify::run(verify, &cli.common, talk),
         Command::Diff(diff) => diff::run(diff, &cli.common, talk),
         Command::Prune(prune) => prune::run(prune, &cli.common, talk),
+        Command::Publish(publish) => publish::run(publish, &cli.common, talk),
         Command::Export(export) => export::run(export, &cli.common, talk),
         Command::Sample(sample) => sample::run(sample, &cli.common),
         Command::Check => check::run(&cli.common, talk),

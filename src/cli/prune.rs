@@ -13,7 +13,7 @@ use crate::cli::Common;
 use crate::cli::build::bytes;
 use crate::cli::site::Site;
 use crate::cli::talk::Talk;
-use crate::store::Store;
+use crate::store::lock::{Lock, PATIENCE};
 
 #[derive(Debug, Args)]
 pub struct Prune {
@@ -25,7 +25,7 @@ pub struct Prune {
 pub fn run(arguments: &Prune, common: &Common, talk: &Talk) -> Result<()> {
     let site = Site::open(common)?;
     let moment_ms = common.now.unwrap_or_else(Utc::now).timestamp_millis();
-    let _lock = Store::open(&site.config.root)?;
+    let _lock = Lock::take(&site.config.root, PATIENCE)?;
     let mut index = Index::load(&archive::of(&site.output))?;
     let outdated = outdated(&site, &index, moment_ms);
     let removed: Vec<Row> =

@@ -19,9 +19,9 @@ use crate::config::{DEFAULT_LOGS, FILE};
 use crate::model::time::DAY_MS;
 use crate::pipeline::{self, Built};
 use crate::sample::Generator;
-use crate::serve::{Daemon, Rebuild, Rebuilt, ServeSettings, address, bind, serve};
+use crate::serve::{Daemon, Outcome, Rebuild, Rebuilt, ServeSettings, address, bind, serve};
 use crate::sources::{Progress, inbox};
-use crate::store::Store;
+use crate::store::lock::{Busy, PATIENCE};
 
 #[derive(Clone, Debug, Args)]
 pub struct Serve {
@@ -105,18 +105,24 @@ impl Serve {
 /// reads them anew, too.
 fn rebuild(arguments: Serve, common: Common) -> Rebuild {
     Box::new(move || {
-        let (site, built) = (Site::open(&common)?, !arguments.no_build);
-        if built {
-            build_site(&site, &|_| {})?;
-        }
-        Ok(Rebuilt { watch: arguments.watched(&site, &common), settings: arguments.settings(&site), built })
+        let site = Site::open(&common)?;
+        let outcome = match arguments.no_build {
+            true => Outcome::Untouched,
+            false => match build_site(&site, &|_| {}) {
+                Ok(_) => Outcome::Built,
+                Err(error) if error.is::<Busy>() => Outcome::Busy,
+                Err(error) => return Err(error),
+            },
+        };
+        Ok(Rebuilt { watch: arguments.watched(&site, &common), settings: arguments.settings(&site), outcome })
     })
 }
 
 /// The site, and the archive's page beside it.
 fn build_site(site: &Site, progress: &(dyn Fn(Progress) + Sync)) -> Result<Built> {
-    let mut store = Store::open(&site.config.root)?;
-    let built = pipeline::build(&mut store, &site.plan(), progress)?;
+    let plan = site.plan();
+    let mut store = pipeline::open(&plan, PATIENCE)?;
+    let built = pipeline::build(&mut store, &plan, progress)?;
     list::refresh(&site.output, &built.theme, &site.config.site)?;
     Ok(built)
 }

@@ -61,7 +61,7 @@ fn apart(output: &Path, config: &Config) -> Result<()> {
 }
 
 /// Absolute and without links, as far as the path exists.
-fn whole(path: &Path) -> PathBuf {
+pub fn whole(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let found = |above: &Path| Some(above.canonicalize().ok()?.join(path.strip_prefix(above).ok()?));
     path.ancestors().find_map(found).unwrap_or_else(|| path.clone())

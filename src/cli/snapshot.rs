@@ -17,10 +17,11 @@ use crate::cli::Common;
 use crate::cli::build::bytes;
 use crate::cli::prune::{outdated, remove};
 use crate::cli::site::Site;
-use crate::cli::talk::Talk;
+use crate::cli::talk::{Talk, counted};
+use crate::cli::tell::Tell;
 use crate::model::quality::FileState;
 use crate::pipeline::{self, Built};
-use crate::store::{PATIENCE, Store};
+use crate::store::lock::PATIENCE;
 
 #[derive(Debug, Args)]
 pub struct Snapshot {
@@ -28,6 +29,8 @@ pub struct Snapshot {
     /// waited for for two seconds, and work takes what it takes
     #[arg(long, value_name = "TIME", value_parser = Span::parse)]
     timeout: Option<Span>,
+    #[command(flatten)]
+    tell: Tell,
 }
 
 pub fn run(arguments: &Snapshot, common: &Common, talk: &Talk) -> Result<()> {
@@ -39,8 +42,9 @@ pub fn run(arguments: &Snapshot, common: &Common, talk: &Talk) -> Result<()> {
     }
     let site = Site::open(common)?;
     // Held until the snapshot is kept, so that nobody changes the output folder in between.
-    let mut store = Store::open_within(&site.config.root, patience)?;
-    let built = pipeline::build(&mut store, &site.plan(), &talk.progress())?;
+    let plan = site.plan();
+    let mut store = pipeline::open(&plan, patience)?;
+    let built = pipeline::build(&mut store, &plan, &talk.progress())?;
     let occasion = Occasion {
         started_ms,
         every: site.config.archive.every,
@@ -52,7 +56,13 @@ pub fn run(arguments: &Snapshot, common: &Common, talk: &Talk) -> Result<()> {
     let mut kept = keep(&site.output, &built.published.manifest, &occasion)?;
     if kept.is_new {
         let about = About { site: &site.config.site, service: &site.config.service, moment_ms: started_ms };
-        let months = pipeline::months(&store, &site.plan(), &site.config.service)?;
+        let months = store.healed(plan.moment_ms, |store| {
+            // One that was just put in place of a damaged one.
+            if store.revision()? == 0 {
+                pipeline::build(store, &plan, &talk.progress())?;
+            }
+            pipeline::months(store, &plan, &site.config.service)
+        })?;
         service::write(&site.output, &months, &about)?;
     }
     let outdated = outdated(&site, &kept.index, started_ms);
@@ -64,7 +74,7 @@ pub fn run(arguments: &Snapshot, common: &Common, talk: &Talk) -> Result<()> {
     drop(store);
     if talk.json {
         writeln!(std::io::stdout(), "{}", as_json(&kept, &built, &outdated))?;
-        return Ok(());
+        return arguments.tell.tell(&site, &kept.row);
     }
     built.troubles.iter().for_each(|trouble| talk.say(&format!("warning: {trouble}")));
     let at = archive::of(&site.output).join(&kept.row.id);
@@ -79,10 +89,11 @@ pub fn run(arguments: &Snapshot, common: &Common, talk: &Talk) -> Result<()> {
         talk.say(&format!("this snapshot is kept already, as `{}`", kept.row.id));
     }
     if !outdated.is_empty() {
-        talk.say(&format!("removed {} snapshots that have outlived `keep` of `[archive]`", outdated.len()));
+        let gone = counted(outdated.len(), "snapshot");
+        talk.say(&format!("removed {gone} that outlived `keep` of `[archive]`"));
     }
     talk.say(&format!("open `{}`", at.join("index.html").display()));
-    Ok(())
+    arguments.tell.tell(&site, &kept.row)
 }
 
 /// Ends the program when the time is up. Whatever it is doing then is undone or finished by the next run, as

@@ -96,9 +96,20 @@ pub fn thousands(number: u64) -> String {
     out
 }
 
+/// `1 snapshot`, `1,200 snapshots`.
+pub fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", thousands(count as u64))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!([0, 1, 1200].map(|count| counted(count, "file")), ["0 files", "1 file", "1,200 files"]);
+    }
 
     #[test]
     fn thousands_are_set_apart() {

@@ -9,7 +9,7 @@ use crate::archive::{self, verify};
 use crate::cli::Common;
 use crate::cli::build::bytes;
 use crate::cli::site::Site;
-use crate::cli::talk::{Talk, thousands};
+use crate::cli::talk::{Talk, counted};
 
 #[derive(Debug, Args)]
 pub struct Verify {
@@ -31,11 +31,11 @@ pub fn run(arguments: &Verify, common: &Common, talk: &Talk) -> Result<()> {
             writeln!(out, "{}: {}", archive.join(&problem.path).display(), problem.what)?;
         }
     }
-    let (files, size) = (thousands(verified.files as u64), bytes(verified.bytes));
-    let looked_at = format!("{} snapshots, {files} files, {size}", verified.snapshots);
+    let (snapshots, files) = (counted(verified.snapshots, "snapshot"), counted(verified.files, "file"));
+    let looked_at = format!("{snapshots}, {files}, {}", bytes(verified.bytes));
     if !verified.problems.is_empty() {
-        let count = verified.problems.len();
-        bail!("{count} differences in {looked_at}; restore these files from a copy of the archive");
+        let count = counted(verified.problems.len(), "difference");
+        bail!("{count} in {looked_at}; restore these files from a copy of the archive");
     }
     talk.say(&format!("{looked_at}: all as they were"));
     Ok(())

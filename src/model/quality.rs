@@ -109,6 +109,15 @@ pub struct Reached {
     pub full: Vec<(String, u64)>,
 }
 
+/// A store that was damaged, and was given another name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct SetAside {
+    /// When that was.
+    pub at_ms: i64,
+    /// Of its file, in the store's folder.
+    pub name: String,
+}
+
 /// A source as the data-quality page shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceState {

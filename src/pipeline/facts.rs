@@ -61,6 +61,7 @@ fn with_wrappers(
         sources,
         files: store.files()?.into_iter().filter(has_news).collect(),
         reached: store.reached(&plan.store.limits())?,
+        set_aside: store.set_aside()?,
     })
 }
 

@@ -7,6 +7,7 @@ pub mod facts;
 pub mod standing;
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -25,6 +26,7 @@ use crate::sources::discover::{Discovery, discover};
 use crate::sources::settings::SourceSettings;
 use crate::sources::{self, Progress};
 use crate::store::chunks::Span;
+use crate::store::lock::PATIENCE;
 use crate::store::settings::StoreSettings;
 use crate::store::{Reading, Store};
 
@@ -56,12 +58,21 @@ pub struct Built {
     pub published: Published,
 }
 
+/// Opens the store of the plan's site; see [`Store::open_or_renew`].
+pub fn open(plan: &Plan, patience: Duration) -> Result<Store> {
+    Store::open_or_renew(plan.root, patience, plan.moment_ms)
+}
+
 /// Reads what is new, analyses, renders and publishes. Nobody else builds the site until the store is let go.
 ///
 /// # Errors
 /// If the store, the theme or the output folder cannot be used. Logs that cannot be read are not errors:
 /// they are on the data-quality page.
 pub fn build(store: &mut Store, plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Built> {
+    store.healed(plan.moment_ms, |store| build_once(store, plan, progress))
+}
+
+fn build_once(store: &mut Store, plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Built> {
     let (theme, read) = parallel::join(Theme::embedded, || read(plan, store, progress));
     let (theme, read) = (theme.context("loading the theme")?, read?);
     let troubles = troubles(&read.sources);
@@ -98,9 +109,11 @@ fn troubles(sources: &[SourceState]) -> Vec<String> {
 
 /// Reads what is new into the store, and tells what is known at the plan's moment.
 pub fn gather(plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Facts> {
-    let mut store = Store::open(plan.root)?;
-    let read = read(plan, &mut store, progress)?;
-    facts::all(plan, &store, read.sources)
+    let mut store = open(plan, PATIENCE)?;
+    store.healed(plan.moment_ms, |store| {
+        let read = read(plan, store, progress)?;
+        facts::all(plan, store, read.sources)
+    })
 }
 
 /// The service level of the plan's month and of the one before it, newest first.

@@ -15,8 +15,8 @@ use crate::store::{self, Store};
 /// What the next snapshot will be made of, as far as it can be known without making it.
 #[derive(Debug)]
 pub struct Next {
-    /// Hash of what every page is made of besides operations: version, minute, settings, theme, and who the
-    /// wrappers are, since each page links to its neighbours.
+    /// Hash of what every page is made of besides operations: version, minute, settings, theme, who the
+    /// wrappers are, since each page links to its neighbours, and which stores were set aside.
     inputs: String,
     /// Hash of the state of the sources.
     sources: String,
@@ -37,7 +37,8 @@ impl Next {
     pub fn new(plan: &Plan, store: &Store, theme: &Theme, sources: &[SourceState]) -> Result<Next> {
         let minute = Window::last_minutes(plan.moment_ms, 0).to;
         let version = env!("CARGO_PKG_VERSION");
-        let inputs = (version, minute, plan.analysis, plan.site, theme.fingerprint(), store.wrappers()?);
+        let of_all = (version, minute, plan.analysis, plan.site, theme.fingerprint());
+        let inputs = (of_all, store.wrappers()?, store.set_aside()?);
         Ok(Next {
             inputs: sha256(&serde_json::to_vec(&inputs)?),
             sources: sha256(&serde_json::to_vec(sources)?),

@@ -248,6 +248,7 @@ mod tests {
             sources: Vec::new(),
             files: Vec::new(),
             reached: Default::default(),
+            set_aside: Vec::new(),
         };
         let text = |format| {
             let mut out = Vec::new();

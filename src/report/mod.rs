@@ -5,6 +5,7 @@
 //! from the snapshot: whatever has to be computed is computed in the analysis.
 
 pub mod site;
+pub mod hosting;
 pub mod format;
 pub mod filters;
 pub mod charts;

@@ -9,11 +9,10 @@ use warp::http::StatusCode;
 use warp::http::header::{HeaderValue, LOCATION};
 use warp::reply::Response;
 
+use crate::report::hosting;
 use crate::serve::answer::{Request, TEXT, plain};
 use crate::serve::kept;
 use crate::serve::prepared::{Keep, Prepared};
-
-pub const HTML: &str = "text/html; charset=utf-8";
 
 /// Files by path.
 pub type Files = BTreeMap<String, Arc<Prepared>>;
@@ -75,65 +74,13 @@ pub fn outside() -> Response {
 
 /// A file of the site, ready to be served. `tag` differs wherever its bytes do.
 pub fn prepare(path: &str, bytes: Vec<u8>, tag: &str) -> Prepared {
-    let keep = if is_hashed(path) { Keep::Forever } else { Keep::Revalidate };
-    Prepared::new(bytes, content_type(path), tag).keep(keep)
-}
-
-/// Whether the name carries the hash of the content: `assets/app.0123abcd.js`.
-fn is_hashed(path: &str) -> bool {
-    let hash = |part: &str| part.len() == 8 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let name = path.rsplit('/').next().unwrap_or_default();
-    path.starts_with("assets/") && name.split('.').skip(1).any(hash)
-}
-
-/// By the ending of the path; sorted by ending.
-const TYPES: [(&str, &str); 26] = [
-    ("avif", "image/avif"),
-    ("css", "text/css; charset=utf-8"),
-    ("csv", "text/csv; charset=utf-8"),
-    ("gif", "image/gif"),
-    ("html", HTML),
-    ("ico", "image/x-icon"),
-    ("jpeg", "image/jpeg"),
-    ("jpg", "image/jpeg"),
-    ("js", "text/javascript; charset=utf-8"),
-    ("json", "application/json"),
-    ("jsonl", "application/jsonl"),
-    ("map", "application/json"),
-    ("md", "text/markdown; charset=utf-8"),
-    ("mjs", "text/javascript; charset=utf-8"),
-    ("pdf", "application/pdf"),
-    ("png", "image/png"),
-    ("svg", "image/svg+xml"),
-    ("ttf", "font/ttf"),
-    ("txt", TEXT),
-    ("wasm", "application/wasm"),
-    ("webmanifest", "application/manifest+json"),
-    ("webp", "image/webp"),
-    ("woff", "font/woff"),
-    ("woff2", "font/woff2"),
-    ("xml", "text/xml; charset=utf-8"),
-    ("zip", "application/zip"),
-];
-
-fn content_type(path: &str) -> &'static str {
-    let ending = path.rsplit_once('.').map_or("", |(_, ending)| ending).to_ascii_lowercase();
-    let found = TYPES.iter().find(|(known, _)| *known == ending);
-    found.map_or("application/octet-stream", |(_, content_type)| content_type)
+    let keep = if hosting::is_hashed(path) { Keep::Forever } else { Keep::Revalidate };
+    Prepared::new(bytes, hosting::content_type(path), tag).keep(keep)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_hashed_assets_are_kept_for_ever() {
-        assert!(is_hashed("assets/app.0123abcd.js"));
-        assert!(is_hashed("assets/fonts/x.0123abcd.woff2"));
-        for path in ["assets/app.js", "assets/0123abcd.js", "app.0123abcd.js", "assets/app.0123abcg.js"] {
-            assert!(!is_hashed(path), "{path}");
-        }
-    }
 
     #[test]
     fn clean_addresses_find_their_pages() {

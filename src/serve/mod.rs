@@ -181,8 +181,17 @@ pub struct Rebuilt {
     /// What is to be watched from then on, as [`Daemon::watch`].
     pub watch: Vec<PathBuf>,
     pub settings: ServeSettings,
-    /// Whether it built at all; where something else does, the settings are all that is followed.
-    pub built: bool,
+    pub outcome: Outcome,
+}
+
+/// What became of the site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Built,
+    /// Someone else is building it right now; it is to be tried again soon.
+    Busy,
+    /// Something else builds it: the settings are all that is followed.
+    Untouched,
 }
 
 /// What to serve, and how it is kept up to date.

@@ -17,6 +17,7 @@ use warp::http::header::{
 use warp::http::{Method, StatusCode};
 use warp::reply::Response;
 
+use crate::report::hosting::{FOREVER, REVALIDATE};
 use crate::serve::answer::Request;
 use crate::serve::conditions::{Coding, Part, Verdict, Version, coding, part, whole_seconds};
 
@@ -37,8 +38,8 @@ pub enum Keep {
 impl Keep {
     fn header(self) -> HeaderValue {
         HeaderValue::from_static(match self {
-            Keep::Revalidate => "no-cache",
-            Keep::Forever => "public, max-age=31536000, immutable",
+            Keep::Revalidate => REVALIDATE,
+            Keep::Forever => FOREVER,
         })
     }
 }

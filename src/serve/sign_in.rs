@@ -8,10 +8,10 @@ use warp::reply::Response;
 
 use crate::access::Identity;
 use crate::access::sessions::LASTS_MS;
+use crate::report::hosting::HTML;
 use crate::report::icon_address;
 use crate::serve::answer::{TEXT, form_value, plain};
 use crate::serve::client::Client;
-use crate::serve::files::HTML;
 use crate::serve::keeper::{Keeper, Pass, Refusal};
 
 /// Below the base path.

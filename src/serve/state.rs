@@ -122,6 +122,7 @@ fn facts(manifest: &Manifest, files: &Files, before: Option<&Current>) -> Result
         sources: Vec::new(),
         files: Vec::new(),
         reached: Default::default(),
+        set_aside: Vec::new(),
     })
 }
 

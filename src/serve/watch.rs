@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use crate::publish::manifest::MANIFEST;
 use crate::serve::state::Current;
 use crate::serve::status::Status;
-use crate::serve::{Rebuild, ServeSettings};
+use crate::serve::{Outcome, Rebuild, ServeSettings};
 
 /// How often the manifest is looked at, whatever the kernel says.
 const MANIFEST_POLL: Duration = Duration::from_secs(1);
@@ -148,13 +148,13 @@ pub fn rebuild(watched: Vec<PathBuf>, output: &Path, mut build: Rebuild, around:
         seen = now;
         let built = Instant::now();
         due = built + TICK;
-        failures += 1;
-        let mut counts = true;
+        let mut outcome = None;
         match catch_unwind(AssertUnwindSafe(&mut build)) {
             Ok(Ok(rebuilt)) => {
-                failures = 0;
-                counts = rebuilt.built;
-                trouble.over("building the site");
+                outcome = Some(rebuilt.outcome);
+                if rebuilt.outcome != Outcome::Busy {
+                    trouble.over("building the site");
+                }
                 settings.send_if_modified(|known| {
                     let changed = *known != rebuilt.settings;
                     *known = rebuilt.settings;
@@ -168,12 +168,23 @@ pub fn rebuild(watched: Vec<PathBuf>, output: &Path, mut build: Rebuild, around:
             Ok(Err(error)) => trouble.met(&format!("the last site stands: {error:#}")),
             Err(_) => trouble.met("the last site stands: the build panicked; please report this"),
         }
-        if counts {
+        match outcome {
+            // Neither a success nor a failure: whatever was known before still is.
+            Some(Outcome::Busy) => {
+                tracing::debug!("another `dash` is building the site; trying again soon");
+                due = Instant::now() + RETRY;
+            }
+            Some(_) => failures = 0,
+            None => {
+                failures += 1;
+                due = Instant::now() + retry(failures);
+            }
+        }
+        if matches!(outcome, Some(Outcome::Built) | None) {
             status.built(built.elapsed(), failures == 0);
         }
-        status.notify((failures > 0).then_some(BUILD_FAILS));
-        if failures > 0 {
-            due = Instant::now() + retry(failures);
+        if outcome != Some(Outcome::Busy) {
+            status.notify((failures > 0).then_some(BUILD_FAILS));
         }
         std::thread::sleep(built.elapsed().min(LONGEST_PAUSE));
     }

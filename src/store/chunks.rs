@@ -19,6 +19,7 @@ use crate::model::history::History;
 use crate::model::notes::Notes;
 use crate::model::rollup::{Retention, SeriesName, WrapperRollup};
 use crate::model::sketch::Sketch;
+use crate::store::damage::Damaged;
 
 /// Minutes in a chunk.
 const CHUNK_MINUTES: i64 = 60;
@@ -339,5 +340,5 @@ impl Chunks<'_> {
 }
 
 fn decode<T: Decode>(level: Level, start: i64, data: &[u8]) -> Result<T> {
-    from_bytes(data).with_context(|| format!("chunk {start} of {level:?} is damaged"))
+    from_bytes(data).with_context(|| Damaged(format!("chunk {start} of {level:?}")))
 }

@@ -5,17 +5,17 @@
 //! one row for all buckets of a wrapper in an hour, a day or a month (see [`chunks`]): a build reads and
 //! writes few rows, and an append touches five.
 
+pub mod lock;
+pub mod damage;
 pub mod chunks;
 pub mod schema;
 pub mod settings;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::{self, TryLockError};
 use std::path::{Path, PathBuf};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use sha2::{Digest, Sha256};
 
@@ -23,15 +23,14 @@ use crate::model::history::{History, WrapperId};
 use crate::model::names::Known;
 use crate::model::notes::OTHER;
 use crate::model::parallel;
-use crate::model::quality::{FileState, Reached};
+use crate::model::quality::{FileState, Reached, SetAside};
 use crate::model::rollup::{InFlight, Limits, Retention, Rollup, WrapperRollup};
 use crate::store::chunks::Span;
+use crate::store::damage::{Damaged, FILE};
+use crate::store::lock::{Lock, PATIENCE};
 
 /// The folder, in the site's folder, that holds the store.
 pub const FOLDER: &str = ".dash";
-
-/// How long to wait for another builder.
-pub const PATIENCE: Duration = Duration::from_secs(2);
 
 /// An open store. Whoever holds it is the only builder of the site: the lock goes with the value, and with
 /// the process.
@@ -39,7 +38,7 @@ pub const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Store {
     connection: Connection,
     path: PathBuf,
-    _lock: fs::File,
+    _lock: Lock,
 }
 
 /// What was published last in an output folder.
@@ -72,53 +71,80 @@ impl Store {
     /// take less.
     ///
     /// # Errors
-    /// If another build holds it for longer than [`PATIENCE`], if its folder cannot be written, or if it is damaged or of a newer dash.
+    /// [`lock::Busy`] if another build holds it for longer than [`PATIENCE`]; if its folder cannot be written, or if it is damaged
+    /// or of another version.
     pub fn open(root: &Path) -> Result<Store> {
-        Store::open_within(root, PATIENCE)
+        let lock = Lock::take(root, PATIENCE)?;
+        Store::of(root, lock)
     }
 
-    /// As [`Store::open`], for those who wait longer or not at all.
-    pub fn open_within(root: &Path, patience: Duration) -> Result<Store> {
+    /// As [`Store::open`], but waits so long, and puts a new store in place of one that is damaged.
+    pub fn open_or_renew(root: &Path, patience: Duration, moment_ms: i64) -> Result<Store> {
+        let lock = Lock::take(root, patience)?;
         let folder = root.join(FOLDER);
-        fs::create_dir_all(&folder).with_context(|| format!("creating the folder `{}`", folder.display()))?;
-        let lock_path = folder.join("lock");
-        let lock =
-            fs::File::create(&lock_path).with_context(|| format!("creating `{}`", lock_path.display()))?;
-        let begun = Instant::now();
-        loop {
-            match lock.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) if begun.elapsed() < patience => sleep(PATIENCE / 100),
-                Err(TryLockError::WouldBlock) => {
-                    bail!("another `dash` is building this site; wait for it, or stop it")
-                }
-                Err(TryLockError::Error(error)) => {
-                    return Err(error).with_context(|| format!("locking `{}`", lock_path.display()));
-                }
-            }
+        match schema::open(&folder.join(FILE)) {
+            Err(error) if damage::is_damage(&error) => set_aside(&folder, &error, moment_ms)?,
+            // Whatever else is wrong is told when it is opened again.
+            _ => {}
         }
-        let path = folder.join("store.db");
+        Store::of(root, lock)
+    }
+
+    fn of(root: &Path, lock: Lock) -> Result<Store> {
+        let path = root.join(FOLDER).join(FILE);
         let connection = schema::open(&path).map_err(|error| {
-            let damaged = schema::is_damaged(&error);
-            let next = if damaged { "; delete it, and the logs that remain are read again" } else { "" };
+            let next = if damage::is_damage(&error) { "; `dash build` sets it aside" } else { "" };
             error.context(format!("opening the store `{}`{next}", path.display()))
         })?;
         Ok(Store { connection, path, _lock: lock })
+    }
+
+    /// Does work with the store. If that finds it damaged, a new store takes its place, and the work is done again,
+    /// from its beginning.
+    ///
+    /// # Errors
+    /// Those of the work, and those of putting a new store in place.
+    pub fn healed<T>(&mut self, moment_ms: i64, mut work: impl FnMut(&mut Store) -> Result<T>) -> Result<T> {
+        match work(self) {
+            Err(error) if damage::is_damage(&error) => {
+                let folder = self.path.parent().expect("the store is in its folder").to_owned();
+                // Lets go of the file.
+                self.connection = Connection::open_in_memory()?;
+                set_aside(&folder, &error, moment_ms)?;
+                self.connection = schema::open(&self.path)
+                    .with_context(|| format!("making the store `{}` anew", self.path.display()))?;
+                work(self)
+            }
+            done => done.map_err(|error| self.named(error)),
+        }
+    }
+
+    /// What SQLite says does not tell which file it is about.
+    fn named(&self, error: anyhow::Error) -> anyhow::Error {
+        if !error.is::<rusqlite::Error>() {
+            return error;
+        }
+        let next = "if its disk is full, make room and build again";
+        error.context(format!("using the store `{}`; {next}", self.path.display()))
+    }
+
+    /// Damaged stores that were set aside and are still there, oldest first.
+    pub fn set_aside(&self) -> Result<Vec<SetAside>> {
+        damage::all_set_aside(self.path.parent().expect("the store is in its folder"))
     }
 
     /// The ledger: every file that was ever read.
     pub fn files(&self) -> Result<Vec<FileState>> {
         let mut query = self.connection.prepare("SELECT state FROM file ORDER BY path")?;
         let rows = query.query_map([], |row| row.get::<_, String>(0))?;
-        rows.map(|row| serde_json::from_str(&row?).context("reading the ledger")).collect()
+        rows.map(|row| serde_json::from_str(&row?).context(Damaged("the ledger".to_owned()))).collect()
     }
 
     /// Operations that have started and, as far as is known, not ended.
     pub fn in_flight(&self) -> Result<Vec<InFlight>> {
         let state: Option<String> =
             self.connection.query_row("SELECT state FROM in_flight", [], |row| row.get(0)).optional()?;
-        state
-            .map_or(Ok(Vec::new()), |state| serde_json::from_str(&state).context("reading what is in flight"))
+        flights(state.as_deref())
     }
 
     /// All wrappers, sorted by name.
@@ -167,8 +193,8 @@ impl Store {
     /// What is kept of some wrappers in a span, in their order; read on all cores.
     pub fn histories(&self, wrappers: &[WrapperId], span: &Span) -> Result<Vec<History>> {
         let path = &self.path;
-        let read = |reader: &mut Result<Connection>, wrapper: &_| history(at_hand(reader)?, wrapper, span);
-        parallel::map_with(wrappers, || reader(path), read).into_iter().collect()
+        let read = |reader: &mut Reader, wrapper: &_| history(reader.connection()?, wrapper, span);
+        parallel::map_with(wrappers, || Reader::open(path), read).into_iter().collect()
     }
 
     /// How many readings with news there have been.
@@ -219,8 +245,8 @@ impl Store {
         let mut written = Ok(());
         parallel::each_with(
             &rollups,
-            || reader(&path),
-            |reader, (id, rollup)| Ok((*id, chunks::merged(at_hand(reader)?, *id, rollup)?)),
+            || Reader::open(&path),
+            |reader, (id, rollup)| Ok((*id, chunks::merged(reader.connection()?, *id, rollup)?)),
             |merged: Result<_>| {
                 if written.is_ok() {
                     written = merged.and_then(|(id, chunks)| chunks::write(&transaction, id, &chunks));
@@ -258,13 +284,21 @@ impl Store {
     }
 }
 
-/// A further connection for one thread.
-fn reader(path: &Path) -> Result<Connection> {
-    schema::open_to_read(path).with_context(|| format!("opening the store `{}` to read", path.display()))
-}
+/// A further connection for one thread, or why there is none.
+struct Reader<'a>(&'a Path, Result<Connection>);
 
-fn at_hand(reader: &Result<Connection>) -> Result<&Connection> {
-    reader.as_ref().map_err(|error| anyhow!("{error:#}"))
+impl Reader<'_> {
+    fn open(path: &Path) -> Reader<'_> {
+        Reader(path, schema::open_to_read(path))
+    }
+
+    fn connection(&self) -> Result<&Connection> {
+        match &self.1 {
+            Ok(connection) => Ok(connection),
+            Err(error) if damage::is_damage(error) => bail!(Damaged(format!("`{}`", self.0.display()))),
+            Err(error) => bail!("opening the store `{}` to read: {error:#}", self.0.display()),
+        }
+    }
 }
 
 fn history(connection: &Connection, wrapper: &WrapperId, span: &Span) -> Result<History> {
@@ -289,7 +323,7 @@ const CHANGED: &str = "changed = (SELECT number FROM revision)";
 fn mark_in_flight(transaction: &Transaction, now: &[InFlight]) -> Result<()> {
     let before: Option<String> =
         transaction.query_row("SELECT state FROM in_flight", [], |row| row.get(0)).optional()?;
-    let before: Vec<InFlight> = before.map_or(Ok(Vec::new()), |state| serde_json::from_str(&state))?;
+    let before = flights(before.as_deref())?;
     let (before, now) = (keys(&before), keys(now));
     let mut mark = transaction.prepare_cached(&format!("UPDATE wrapper SET {CHANGED} WHERE name = ?1"))?;
     for name in before.keys().chain(now.keys()) {
@@ -297,6 +331,23 @@ fn mark_in_flight(transaction: &Transaction, now: &[InFlight]) -> Result<()> {
             mark.execute([name])?;
         }
     }
+    Ok(())
+}
+
+/// What is in flight, from how it is stored.
+fn flights(state: Option<&str>) -> Result<Vec<InFlight>> {
+    let read = |state| serde_json::from_str(state).with_context(|| Damaged("what is in flight".to_owned()));
+    state.map_or(Ok(Vec::new()), read)
+}
+
+/// Sets the store of a folder aside, and says so, however little was to be said.
+fn set_aside(folder: &Path, damage: &anyhow::Error, moment_ms: i64) -> Result<()> {
+    let name = damage::set_aside(folder, moment_ms)?;
+    tracing::error!(
+        "the store `{}` was damaged: {damage:#}; it is kept as `{name}` beside it, and the logs that remain are read \
+         again. What only it knew, of logs that are gone, is missing from the pages; `data-quality.html` says so",
+        folder.join(FILE).display()
+    );
     Ok(())
 }
 

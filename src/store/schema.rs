@@ -4,7 +4,9 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
+
+use crate::store::damage::Damaged;
 
 /// Kept in SQLite's `user_version`.
 const VERSION: i64 = 3;
@@ -56,8 +58,19 @@ const TABLES: &str = "
     CREATE TABLE in_flight (state TEXT NOT NULL);
 ";
 
+/// Their names.
+const NAMES: [&str; 7] = ["chunk", "file", "in_flight", "published", "revision", "series", "wrapper"];
+
 /// Opens the file, creating its tables where it is new.
+///
+/// # Errors
+/// If it is of another version, or damaged as far as that shows at once.
 pub fn open(path: &Path) -> Result<Connection> {
+    // SQLite would throw the log away, which may hold all there was.
+    let length = |path: &Path| path.metadata().map_or(0, |metadata| metadata.len());
+    if path.exists() && length(path) == 0 && length(&path.with_extension("db-wal")) > 0 {
+        bail!(Damaged("its file, which is empty,".to_owned()));
+    }
     let mut connection = Connection::open(path)?;
     // In WAL mode NORMAL never corrupts; a power cut may undo the last commits, ledger and buckets alike, so
     // the next build reads the same lines again.
@@ -67,8 +80,11 @@ pub fn open(path: &Path) -> Result<Connection> {
     // by itself when the log has grown.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let tables = tables(&connection)?;
     match version {
+        VERSION if tables != NAMES => bail!(Damaged("its list of tables".to_owned())),
         VERSION => {}
+        0 if !tables.is_empty() => bail!(Damaged("its header".to_owned())),
         0 => {
             let transaction = connection.transaction()?;
             transaction.execute_batch(TABLES)?;
@@ -84,6 +100,14 @@ pub fn open(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
+fn tables(connection: &Connection) -> Result<Vec<String>> {
+    let find =
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name";
+    let mut find = connection.prepare(find)?;
+    let names = find.query_map([], |row| row.get(0))?;
+    Ok(names.collect::<rusqlite::Result<_>>()?)
+}
+
 /// A further connection to a store that is open already, for reading beside it.
 pub fn open_to_read(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -91,11 +115,4 @@ pub fn open_to_read(path: &Path) -> Result<Connection> {
     // Otherwise a statement is planned anew whenever a bound on time is bound: for every wrapper.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(connection)
-}
-
-/// Whether an error says that the file is not a whole database. Most others, such as a full disk, pass, and
-/// the store with them is as good as before.
-pub fn is_damaged(error: &anyhow::Error) -> bool {
-    let code = error.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
-    matches!(code, Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
 }

@@ -1,3 +1,5 @@
+use std::fs;
+
 use super::*;
 use crate::model::operation::{Operation, Outcome, Tokens};
 
@@ -134,7 +136,7 @@ fn a_store_that_is_no_database_is_named() {
     fs::create_dir(folder.path().join(FOLDER)).expect("the folder is writable");
     fs::write(folder.path().join(FOLDER).join("store.db"), "not a database, only text").expect("writable");
     let error = format!("{:#}", Store::open(folder.path()).expect_err("it is damaged"));
-    assert!(error.contains("store.db") && error.contains("delete it"), "{error}");
+    assert!(error.contains("store.db") && error.contains("sets it aside"), "{error}");
 }
 
 #[test]

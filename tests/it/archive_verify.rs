@@ -55,7 +55,7 @@ fn whatever_was_changed_by_hand_is_told_with_its_file() {
         dash(&folder).arg("verify").assert().success();
     }
     dash(&folder).args(["verify", "../.."]).assert().code(1).stderr(contains("there is no snapshot"));
-    dash(&folder).args(["verify", ID]).assert().success().stderr(contains("1 snapshots"));
+    dash(&folder).args(["verify", ID]).assert().success().stderr(contains("1 snapshot,"));
 }
 
 /// Changes a file of the entry and what the manifest says of it: only its numbers tell.

@@ -159,7 +159,7 @@ fn kill_after(mut build: Child, delay: Duration) -> ExitStatus {
 
 /// What a reader of `output/` relies on: each file is what the manifest says, or the journal names it. And
 /// nothing else lies there.
-fn assert_whole(folder: &Folder, context: &str) {
+pub fn assert_whole(folder: &Folder, context: &str) {
     let output = folder.path("output");
     if !output.exists() {
         return;
@@ -190,7 +190,7 @@ fn assert_whole(folder: &Folder, context: &str) {
     }
 }
 
-fn assert_tidy(folder: &Folder) {
+pub fn assert_tidy(folder: &Folder) {
     let hidden = |path: &String| path.rsplit('/').next().is_some_and(|name| name.starts_with('.'));
     let left: Vec<_> = files_below(&folder.path("output")).into_keys().filter(hidden).collect();
     assert!(left.is_empty(), "{left:?} is left over");

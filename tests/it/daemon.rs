@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use dash::store::lock::Lock;
+
 use crate::tools::{Folder, process};
 
 /// Nothing here takes this long unless it hangs.
@@ -45,6 +47,7 @@ impl Daemon {
         folder.write("dash.toml", settings);
         let log = fs::File::create(folder.path("log")).expect("the file can be written");
         let mut command = process(&folder);
+        command.env("DASH_LOG", "dash=debug");
         let child = command.args(["serve", "--bind", "127.0.0.1:0"]).stderr(log).spawn().expect("it starts");
         let mut daemon = Daemon { child, address: String::new(), folder };
         let address = until("the address", || {
@@ -161,4 +164,22 @@ fn a_hangup_has_the_site_built_now() {
     let before = builds();
     daemon.signal("HUP");
     until("the next", || (builds() > before).then_some(()));
+}
+
+#[test]
+fn another_builder_is_waited_for_and_is_no_failure() {
+    let folder = Folder::new();
+    let line = |name: &str| {
+        let end = chrono::Utc::now().to_rfc3339();
+        format!("{}\n", json!({"wrapper_name": name, "end_time": end, "status": "success"}))
+    };
+    folder.write("content/operations/app.jsonl", line("first"));
+    let daemon = Daemon::start(folder, "");
+    let other = until("the lock", || Lock::take(&daemon.folder.path(""), LIMIT).ok());
+    daemon.folder.append("content/operations/app.jsonl", &line("second"));
+    until("a try", || daemon.folder.read("log").contains("another `dash` is building").then_some(()));
+    drop(other);
+    until("the second wrapper", || daemon.get("/").1.contains(">second<").then_some(()));
+    let metrics = daemon.get("/metrics").1;
+    assert!(metrics.contains("dash_builds_total{result=\"failed\"} 0"), "{metrics}");
 }

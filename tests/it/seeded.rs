@@ -35,6 +35,7 @@ pub fn empty() -> Facts {
         sources: Vec::new(),
         files: Vec::new(),
         reached: Default::default(),
+        set_aside: Vec::new(),
     }
 }
 

@@ -13,16 +13,17 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("report", &["model", "analysis"]),
     ("publish", &["model", "report"]),
     ("archive", &["model", "analysis", "report", "publish"]),
+    ("send", &["model", "analysis", "report", "publish", "archive"]),
     ("sample", &["model"]),
     ("pipeline", &["model", "sources", "store", "analysis", "report", "publish"]),
     ("access", &[]),
     ("serve", &["model", "sources", "access", "analysis", "report", "publish", "pipeline"]),
-    ("config", &["sources", "store", "analysis", "report", "publish", "archive", "serve"]),
+    ("config", &["sources", "store", "analysis", "report", "publish", "archive", "send", "serve"]),
     (
         "cli",
         &[
-            "model", "sources", "store", "analysis", "report", "publish", "archive", "sample", "pipeline",
-            "access", "serve", "config",
+            "model", "sources", "store", "analysis", "report", "publish", "archive", "send", "sample",
+            "pipeline", "access", "serve", "config",
         ],
     ),
 ];

@@ -65,6 +65,7 @@ pub fn view(snapshot: &Snapshot) -> Result<Context> {
     context.insert("file_count", &facts.sources.iter().map(|source| source.files).sum::<u64>());
     context.insert("bytes", &facts.sources.iter().map(|source| source.bytes).sum::<u64>());
     context.insert("minute_hours", &MINUTE_HOURS);
+    context.insert("set_aside", &facts.set_aside);
     limits(snapshot, &mut context);
     Ok(context)
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use dash::access::Role;
 use dash::access::accounts::Accounts;
-use dash::serve::{Daemon, Rebuild, Rebuilt, ServeSettings, bind, serve};
+use dash::serve::{Daemon, Outcome, Rebuild, Rebuilt, ServeSettings, bind, serve};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -145,7 +145,7 @@ async fn a_change_of_the_sources_rebuilds_the_site_and_errors_do_not_end_it() {
                 round => site::publish(&output, round),
             };
             let watch = vec![output.parent().expect("it is in a folder").to_owned()];
-            Ok(Rebuilt { watch, settings: ServeSettings::default(), built: true })
+            Ok(Rebuilt { watch, settings: ServeSettings::default(), outcome: Outcome::Built })
         }))
     };
     let server = Server::with(|_| {}, build).await;

@@ -70,6 +70,7 @@ pub fn facts(round: u32) -> Facts {
         sources: Vec::new(),
         files: Vec::new(),
         reached: Default::default(),
+        set_aside: Vec::new(),
     }
 }
 
