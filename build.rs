@@ -6,11 +6,10 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-use sha2::{Digest, Sha256};
 use std::{env, fs, io};
 
 use resvg::{tiny_skia, usvg};
+use sha2::{Digest, Sha256};
 
 /// (name in the site, path in `node_modules`).
 const VENDORED: [(&str, &str); 3] = [

@@ -35,9 +35,9 @@ async function check(t, name) {
   for (const chart of charts) await drawn(page, await chart.getAttribute("id"));
   // By the debugger's way: the page's policy lets no script in.
   await page.evaluate(axe);
-  for (const colorScheme of ["light", "dark"]) {
+  for (const [colorScheme, ...sizes] of [["light", [390, 844], [820, 1180], [1440, 900]], ["dark", [390, 844], [1440, 900]]]) {
     await page.emulateMedia({ colorScheme });
-    for (const [width, height] of [[390, 844], [820, 1180], [1440, 900]]) {
+    for (const [width, height] of sizes) {
       await page.setViewportSize({ width, height });
       assert.deepEqual(await findings(page), [], `${name}, ${colorScheme}, ${width} px`);
     }

@@ -20,8 +20,8 @@ pub enum Look {
 impl Look {
     pub fn palette(self) -> &'static Palette {
         static LIGHT_AND_DARK: LazyLock<[Palette; 2]> = LazyLock::new(|| {
-            let sheets = embedded::ASSETS.iter().filter(|(name, _, _)| SHEETS.contains(name));
-            let css: String = sheets.map(|(_, bytes, _)| String::from_utf8_lossy(bytes)).collect();
+            let sheets = embedded::ASSETS.iter().filter(|asset| SHEETS.contains(&asset.0));
+            let css: String = sheets.map(|asset| String::from_utf8_lossy(asset.1)).collect();
             [Palette::of(&css, false), Palette::of(&css, true)]
         });
         &LIGHT_AND_DARK[usize::from(self == Look::Dark)]
