@@ -6,7 +6,7 @@ const DIGITS: i32 = 5;
 /// Whole numbers above this are not told apart by the last digit.
 const MOST_WHOLE: f64 = 1e15;
 
-/// Whole numbers as they are, others to [`DIGITS`] digits.
+/// Whole numbers as they are, others to `DIGITS` digits.
 pub fn rounded(value: f64) -> f64 {
     if value.fract() == 0.0 {
         return value;
