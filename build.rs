@@ -6,6 +6,8 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use sha2::{Digest, Sha256};
 use std::{env, fs, io};
 
 /// (name in the site, path in `node_modules`).
@@ -104,8 +106,18 @@ fn embed(theme: &Path, out: &Path) -> Result<(), String> {
     assets.push(("licences.txt".to_owned(), write(&vendor.join("licences.txt"), &licences)?));
 
     let mut code = String::new();
-    table(&mut code, "TEMPLATES: &[(&str, &str)]", "include_str!", &files(&theme.join("templates"))?);
-    table(&mut code, "ASSETS: &[(&str, &[u8])]", "include_bytes!", &assets);
+    code.push_str("pub const TEMPLATES: &[(&str, &str)] = &[\n");
+    for (name, path) in files(&theme.join("templates"))? {
+        writeln!(code, "    ({name:?}, include_str!({path:?})),").expect("writing to memory");
+    }
+    // The hashes of two megabytes at every start would be a good part of a build with little news.
+    code.push_str("];\npub const ASSETS: &[(&str, &[u8], &str)] = &[\n");
+    for (name, path) in assets {
+        let bytes = fs::read(&path).map_err(|error| describe("reading", &path, &error))?;
+        let sha256 = format!("{:x}", Sha256::digest(bytes));
+        writeln!(code, "    ({name:?}, include_bytes!({path:?}), {sha256:?}),").expect("writing to memory");
+    }
+    code.push_str("];\n");
     code.push_str("pub const ICONS: &[(&str, &str, &str)] = &[\n");
     for name in ICONS {
         let (view_box, path) = icon(&packages, name)?;
@@ -158,15 +170,6 @@ fn files(folder: &Path) -> Result<Vec<(String, PathBuf)>, String> {
         .collect();
     files.sort();
     Ok(files)
-}
-
-fn table(code: &mut String, signature: &str, include: &str, files: &[(String, PathBuf)]) {
-    writeln!(code, "pub const {signature} = &[").expect("writing to memory");
-    for (name, path) in files {
-        writeln!(code, "    ({name:?}, {include}({:?})),", path.display().to_string())
-            .expect("writing to memory");
-    }
-    code.push_str("];\n");
 }
 
 /// A style that brings its typeface along: text is never drawn in another one first, and a page that is opened

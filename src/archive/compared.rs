@@ -77,6 +77,7 @@ pub fn page(theme: &Theme, settings: &SiteSettings, comparisons: &[Comparison]) 
 pub fn whole_page(settings: &SiteSettings, diff: Diff) -> Result<String> {
     let theme = Theme::embedded().context("loading the theme")?;
     let html = page(&theme, settings, &[Comparison::new("Before and after".to_owned(), diff)?])?;
-    let files: BTreeMap<&str, &[u8]> = theme.assets().collect();
+    let files: BTreeMap<&str, &[u8]> =
+        theme.assets().iter().map(|asset| (asset.path.as_str(), asset.bytes)).collect();
     Ok(whole(&html, &files, None))
 }

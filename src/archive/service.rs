@@ -76,7 +76,8 @@ fn page(theme: &Theme, month: Month, report: &MonthReport, about: &About) -> Res
     view.insert("report", report);
     let place = Place { root: "./", section: "archive", settings: about.site };
     let html = theme.page_of("service.html", &place, view)?;
-    let files: BTreeMap<&str, &[u8]> = theme.assets().collect();
+    let files: BTreeMap<&str, &[u8]> =
+        theme.assets().iter().map(|asset| (asset.path.as_str(), asset.bytes)).collect();
     Ok(whole(&html, &files, Some(HOME)))
 }
 

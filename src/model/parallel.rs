@@ -1,5 +1,6 @@
 //! The same work on many values, on all cores.
 
+use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -10,26 +11,18 @@ pub fn threads() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// `items` mapped by `work`, in their order. Each thread makes itself a `tool` first: a connection, a buffer.
-pub fn map_with<T: Sync, Tool, R: Send>(
+/// Hands the items' results to `take`, in the order of the items, as soon as they are there: `take` runs on the
+/// calling thread beside the work. Each thread makes itself a `tool` first: a connection, a buffer.
+pub fn each_with<T: Sync, Tool, R: Send>(
     items: &[T],
     tool: impl Fn() -> Tool + Sync,
     work: impl Fn(&mut Tool, &T) -> R + Sync,
-) -> Vec<R> {
-    map_on(threads(), items, tool, work)
-}
-
-/// As [`map_with`], on so many threads: more than there are cores where the work is to wait for others.
-pub fn map_on<T: Sync, Tool, R: Send>(
-    threads: usize,
-    items: &[T],
-    tool: impl Fn() -> Tool + Sync,
-    work: impl Fn(&mut Tool, &T) -> R + Sync,
-) -> Vec<R> {
-    let threads = threads.min(items.len());
+    mut take: impl FnMut(R),
+) {
+    let threads = threads().min(items.len());
     if threads <= 1 {
         let mut tool = tool();
-        return items.iter().map(|item| work(&mut tool, item)).collect();
+        return items.iter().for_each(|item| take(work(&mut tool, item)));
     }
     let next = AtomicUsize::new(0);
     let (sender, results) = mpsc::channel();
@@ -45,10 +38,26 @@ pub fn map_on<T: Sync, Tool, R: Send>(
                 }
             });
         }
+        let (mut early, mut taken) = (BTreeMap::new(), 0);
+        for (at, result) in results {
+            early.insert(at, result);
+            while let Some(result) = early.remove(&taken) {
+                take(result);
+                taken += 1;
+            }
+        }
     });
-    let mut results: Vec<_> = results.into_iter().collect();
-    results.sort_by_key(|(at, _)| *at);
-    results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// `items` mapped by `work`, in their order; tools as of [`each_with`].
+pub fn map_with<T: Sync, Tool, R: Send>(
+    items: &[T],
+    tool: impl Fn() -> Tool + Sync,
+    work: impl Fn(&mut Tool, &T) -> R + Sync,
+) -> Vec<R> {
+    let mut results = Vec::with_capacity(items.len());
+    each_with(items, tool, work, |result| results.push(result));
+    results
 }
 
 /// As [`map_with`], for work that needs no tool.

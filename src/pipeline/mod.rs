@@ -176,7 +176,7 @@ fn read(plan: &Plan, store: &mut Store, progress: &(dyn Fn(Progress) + Sync)) ->
     if !read.rollup.is_empty() || ledger_changed || read.in_flight != in_flight {
         let sources::Read { rollup, files, forgotten, in_flight, .. } = read;
         let reading = Reading { rollup, files, forgotten, in_flight };
-        store.apply(&reading, &limits)?;
+        store.apply(&reading)?;
     }
     // From the newest data on, so that a build for a moment far ahead (a wrong clock) drops nothing.
     let newest = read.sources.iter().map(|source| source.last_end_ms).max().unwrap_or(0);

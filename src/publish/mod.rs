@@ -53,8 +53,12 @@ impl Published {
 pub fn standing(output: &Path, id: &str) -> Result<Option<Manifest>> {
     let before = Before::look(output)?;
     let Some(manifest) = &before.manifest else { return Ok(None) };
-    let untouched = |(path, entry): (&String, &FileEntry)| before.stands(output, path, entry);
-    let whole = manifest.id == id && !before.interrupted && manifest.files.iter().all(untouched);
+    if manifest.id != id || before.interrupted {
+        return Ok(None);
+    }
+    let files: Vec<_> = manifest.files.iter().collect();
+    let whole =
+        parallel::map(&files, |(path, entry)| before.stands(output, path, entry)).into_iter().all(|is| is);
     Ok(before.manifest.filter(|_| whole))
 }
 
@@ -70,13 +74,15 @@ pub fn publish(site: &Site, output: &Path, stamp: &Stamp) -> Result<Published> {
     fs::create_dir_all(output).with_context(|| format!("creating the folder `{}`", output.display()))?;
     let before = Before::look(output)?;
     let content: Vec<_> = site.files().iter().collect();
-    let hashes = parallel::map(&content, |(_, bytes)| sha256(bytes));
+    let hashes = parallel::map(&content, |(path, bytes)| {
+        site.known_hash(path).map_or_else(|| sha256(bytes), str::to_owned)
+    });
     let (mut files, mut dirty) = (BTreeMap::new(), Vec::new());
     for ((path, bytes), sha256) in content.into_iter().zip(hashes) {
         let entry = FileEntry { size: bytes.len() as u64, sha256 };
         if !before.stands(output, path, &entry) {
             before.check_owner(output, path, bytes)?;
-            dirty.push((path.as_str(), bytes.as_slice()));
+            dirty.push((path.as_str(), &bytes[..]));
         }
         files.insert(path.clone(), entry);
     }
@@ -261,7 +267,8 @@ pub fn sha256(bytes: &[u8]) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).expect("below sixteen");
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 #[cfg(test)]

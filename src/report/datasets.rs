@@ -4,18 +4,18 @@
 //! To add an answer: a function here, a row in [`add`] for its file, and a route in `serve/routes.rs`.
 
 use anyhow::Result;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::analysis::facts::{Facts, WrapperFacts};
 use crate::analysis::figures::Figures;
 use crate::analysis::health::Factor;
-use crate::analysis::snapshot::{self, Range, Snapshot, Summary, System, WrapperReport};
+use crate::analysis::snapshot::{self, Range, Snapshot, Summary, System};
 use crate::analysis::window::Window;
 use crate::model::parallel;
 use crate::model::time::rfc3339;
 use crate::report::charts;
-use crate::report::export::{Export, Format};
+use crate::report::export;
 use crate::report::site::Site;
 
 /// Hours that rows, charts and exports look back where nothing else is asked for.
@@ -115,8 +115,26 @@ fn rows(range: &Range) -> Vec<Row> {
 }
 
 /// `{"success": true, "data": …, "timestamp": …}`.
-pub fn envelope(data: impl Serialize, moment_ms: i64) -> Value {
-    json!({"success": true, "data": data, "timestamp": rfc3339(moment_ms)})
+#[derive(Debug, Serialize)]
+pub struct Envelope<T> {
+    success: bool,
+    data: T,
+    timestamp: String,
+}
+
+impl<T: Serialize> Envelope<T> {
+    pub fn new(data: T, moment_ms: i64) -> Envelope<T> {
+        Envelope { success: true, data, timestamp: rfc3339(moment_ms) }
+    }
+}
+
+/// Entries as a map, in their order.
+struct InOrder<'a, T>(&'a [(&'a str, T)]);
+
+impl<T: Serialize> Serialize for InOrder<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, entry)| (name, entry)))
+    }
 }
 
 /// The envelope of [`wrapper_metrics`].
@@ -137,23 +155,21 @@ fn metrics(name: &str, range: &Range, moment_ms: i64) -> Value {
 /// Adds the answers for the default parameters to a site.
 pub fn add(site: &mut Site, snapshot: &Snapshot) -> Result<()> {
     let (facts, moment_ms) = (snapshot.facts, snapshot.facts.moment_ms);
-    let mut answer = |path: &str, answer: Value| site.add(path, serde_json::to_vec(&answer)?);
-    answer("api/system/health.json", envelope(system_answer(&snapshot.system, moment_ms), moment_ms))?;
-    let health =
-        |wrapper: &WrapperReport| (wrapper.summary.name.clone(), json!(WrapperHealth::of(&wrapper.summary)));
-    let health: Map<_, _> = snapshot.wrappers.iter().map(health).collect();
-    answer("api/wrappers/health.json", envelope(health, moment_ms))?;
-    answer(ACTIVITY, envelope(&snapshot.activity, moment_ms))?;
+    let system = system_answer(&snapshot.system, moment_ms);
+    site.add("api/system/health.json", serde_json::to_vec(&Envelope::new(system, moment_ms))?)?;
+    let summaries = || snapshot.wrappers.iter().map(|wrapper| &wrapper.summary);
+    let health: Vec<_> =
+        summaries().map(|summary| (summary.name.as_str(), WrapperHealth::of(summary))).collect();
+    let health = Envelope::new(InOrder(&health), moment_ms);
+    site.add("api/wrappers/health.json", serde_json::to_vec(&health)?)?;
+    site.add(ACTIVITY, serde_json::to_vec(&Envelope::new(&snapshot.activity, moment_ms))?)?;
     let lines = snapshot.wrappers.iter().map(|wrapper| (wrapper.summary.name.as_str(), &wrapper.day));
-    answer("api/charts/performance.json", json!(charts::performance::lines(lines)))?;
-    answer("api/charts/health.json", json!(charts::health::health(facts)))?;
+    let lines = charts::performance::lines(lines);
+    site.add("api/charts/performance.json", serde_json::to_vec(&lines)?)?;
+    site.add("api/charts/health.json", serde_json::to_vec(&charts::health::health(facts))?)?;
     let metrics = parallel::map(&snapshot.wrappers, |wrapper| {
         let answer = || metrics(&wrapper.summary.name, &wrapper.day, moment_ms).to_string();
         wrapper.detail.is_some().then(answer)
-    });
-    let exports = parallel::map(&Format::ALL, |&format| {
-        let export = Export { format, hours: DEFAULT_HOURS, wrapper: None };
-        (format!("exports/metrics.{}", format.word()), export.pieces(facts).flatten().collect::<Vec<u8>>())
     });
     for (wrapper, answer) in snapshot.wrappers.iter().zip(metrics) {
         let path = format!("api/wrappers/{}/metrics.json", wrapper.summary.slug);
@@ -162,5 +178,8 @@ pub fn add(site: &mut Site, snapshot: &Snapshot) -> Result<()> {
             None => site.keep(path)?,
         }
     }
-    exports.into_iter().try_for_each(|(path, bytes)| site.add(path, bytes))
+    let exports = export::all(facts, DEFAULT_HOURS);
+    exports
+        .into_iter()
+        .try_for_each(|(format, bytes)| site.add(format!("exports/metrics.{}", format.word()), bytes))
 }

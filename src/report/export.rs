@@ -12,6 +12,7 @@ use crate::analysis::facts::{Facts, WrapperFacts};
 use crate::analysis::figures::Figures;
 use crate::analysis::window::Window;
 use crate::model::bucket::Bucket;
+use crate::model::parallel;
 use crate::model::time::rfc3339;
 
 /// Minutes a row.
@@ -38,6 +39,43 @@ impl Format {
     pub fn of(word: &str) -> Option<Format> {
         Format::ALL.into_iter().find(|format| format.word() == word)
     }
+
+    fn head(self) -> Vec<u8> {
+        match self {
+            Format::Csv => csv_head(),
+            Format::Json => b"[".to_vec(),
+        }
+    }
+
+    fn end(self) -> &'static [u8] {
+        match self {
+            Format::Csv => b"",
+            Format::Json => b"\n]\n",
+        }
+    }
+
+    /// One wrapper's rows, as they stand beside each other.
+    fn rows(self, rows: &[Row]) -> Vec<u8> {
+        match self {
+            Format::Csv => csv(rows),
+            Format::Json => json(rows),
+        }
+    }
+
+    /// Appends a wrapper's rows to an export, which has `some` already or not.
+    fn append(self, rows: &[u8], some: &mut bool, out: &mut Vec<u8>) {
+        if rows.is_empty() {
+            return;
+        }
+        let before: &[u8] = match self {
+            Format::Csv => b"",
+            Format::Json if *some => b",\n",
+            Format::Json => b"\n",
+        };
+        out.extend_from_slice(before);
+        out.extend_from_slice(rows);
+        *some = true;
+    }
 }
 
 /// What to export.
@@ -62,7 +100,7 @@ impl Export {
     /// The export as pieces to be written one after the other: a head, one a wrapper, and an end. Each is
     /// worked out when it is asked for.
     pub fn pieces<F: Deref<Target = Facts>>(self, facts: F) -> Pieces<F> {
-        Pieces { export: self, facts, at: 0, rows: 0 }
+        Pieces { export: self, facts, at: 0, some: false }
     }
 
     /// The name for the file, without anything that a log has chosen.
@@ -77,7 +115,8 @@ pub struct Pieces<F> {
     export: Export,
     facts: F,
     at: usize,
-    rows: usize,
+    /// Whether any row has been handed out.
+    some: bool,
 }
 
 impl<F: Deref<Target = Facts>> Iterator for Pieces<F> {
@@ -87,26 +126,36 @@ impl<F: Deref<Target = Facts>> Iterator for Pieces<F> {
         let at = self.at;
         self.at += 1;
         if at == 0 {
-            return Some(head(self.export.format));
+            return Some(self.export.format.head());
         }
         let Some(wrapper) = self.facts.wrappers.get(at - 1) else {
-            let end: &[u8] = match self.export.format {
-                Format::Csv => b"",
-                Format::Json => b"\n]\n",
-            };
-            return (at == self.facts.wrappers.len() + 1).then(|| end.to_vec());
+            return (at == self.facts.wrappers.len() + 1).then(|| self.export.format.end().to_vec());
         };
         if self.export.wrapper.as_ref().is_some_and(|name| *name != wrapper.id.name) {
             return Some(Vec::new());
         }
-        let rows = rows(&self.facts, wrapper, self.export.hours);
-        let piece = match self.export.format {
-            Format::Csv => csv(&rows),
-            Format::Json => json(&rows, self.rows == 0),
-        };
-        self.rows += rows.len();
+        let rows = self.export.format.rows(&rows(&self.facts, wrapper, self.export.hours));
+        let mut piece = Vec::with_capacity(rows.len() + 2);
+        self.export.format.append(&rows, &mut self.some, &mut piece);
         Some(piece)
     }
+}
+
+/// The export of all wrappers in every format, worked out on all cores.
+pub fn all(facts: &Facts, hours: u32) -> Vec<(Format, Vec<u8>)> {
+    let written = parallel::map(&facts.wrappers, |wrapper| {
+        let rows = rows(facts, wrapper, hours);
+        Format::ALL.map(|format| format.rows(&rows))
+    });
+    let whole = |(at, format): (usize, Format)| {
+        let (mut out, mut some) = (format.head(), false);
+        for rows in &written {
+            format.append(&rows[at], &mut some, &mut out);
+        }
+        out.extend_from_slice(format.end());
+        (format, out)
+    };
+    Format::ALL.into_iter().enumerate().map(whole).collect()
 }
 
 #[derive(Serialize)]
@@ -128,17 +177,12 @@ fn rows<'a>(facts: &Facts, wrapper: &'a WrapperFacts, hours: u32) -> Vec<Row<'a>
     cells.iter().map(row).collect()
 }
 
-fn head(format: Format) -> Vec<u8> {
-    match format {
-        Format::Csv => csv_head(),
-        Format::Json => b"[".to_vec(),
-    }
-}
-
-fn json(rows: &[Row], first: bool) -> Vec<u8> {
+fn json(rows: &[Row]) -> Vec<u8> {
     let mut out = Vec::new();
     for (at, row) in rows.iter().enumerate() {
-        out.extend_from_slice(if first && at == 0 { b"\n" } else { b",\n" });
+        if at > 0 {
+            out.extend_from_slice(b",\n");
+        }
         serde_json::to_writer(&mut out, row).expect("a row is plain data, and memory takes it");
     }
     out

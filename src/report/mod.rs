@@ -86,8 +86,16 @@ impl SiteSettings {
 #[derive(Debug)]
 pub struct Theme {
     tera: Tera,
-    /// Path in the site → bytes.
-    assets: Vec<(String, &'static [u8])>,
+    assets: Vec<Asset>,
+}
+
+/// A file that the theme brings along.
+#[derive(Debug)]
+pub struct Asset {
+    /// In the site: a name that changes with the content.
+    pub path: String,
+    pub bytes: &'static [u8],
+    sha256: &'static str,
 }
 
 impl Theme {
@@ -98,10 +106,10 @@ impl Theme {
     pub fn embedded() -> Result<Theme> {
         let mut paths = BTreeMap::new();
         let mut assets = Vec::new();
-        for &(name, bytes) in embedded::ASSETS {
-            let path = hashed_path(name, bytes);
+        for &(name, bytes, sha256) in embedded::ASSETS {
+            let path = hashed_path(name, sha256);
             paths.insert(name, path.clone());
-            assets.push((path, bytes));
+            assets.push(Asset { path, bytes, sha256 });
         }
         let mut tera = Tera::default();
         filters::register(&mut tera);
@@ -115,9 +123,9 @@ impl Theme {
         Ok(Theme { tera, assets })
     }
 
-    /// What pages link, by path in the site.
-    pub fn assets(&self) -> impl Iterator<Item = (&str, &'static [u8])> {
-        self.assets.iter().map(|(path, bytes)| (path.as_str(), *bytes))
+    /// What pages link.
+    pub fn assets(&self) -> &[Asset] {
+        &self.assets
     }
 
     /// Changes with every template and asset.
@@ -127,8 +135,7 @@ impl Theme {
             hasher.update(name);
             hasher.update(text);
         }
-        // An asset's path carries its hash.
-        self.assets.iter().for_each(|(path, _)| hasher.update(path));
+        self.assets.iter().for_each(|asset| hasher.update(asset.sha256));
         format!("{:x}", hasher.finalize())
     }
 
@@ -161,9 +168,11 @@ fn icon(kwargs: Kwargs, _: &State) -> TeraResult<Value> {
 
 /// The page with the shapes of the icons that it refers to, each once, at the end of `<main>`: scripts replace
 /// what is in there, and a newer page may refer to others.
-fn with_symbols(html: String) -> String {
-    let named = html.split("\"#icon-").skip(1).filter_map(|rest| rest.split('"').next());
-    let named: HashSet<&str> = named.collect();
+fn with_symbols(mut html: String) -> String {
+    const MARK: &str = "\"#icon-";
+    // A page of charts is long, and has few of these.
+    let marks = memchr::memmem::find_iter(html.as_bytes(), MARK);
+    let named: HashSet<&str> = marks.filter_map(|at| html[at + MARK.len()..].split('"').next()).collect();
     let used = embedded::ICONS.iter().filter(|icon| named.contains(icon.0));
     let mut symbols = String::new();
     for (name, view_box, path) in used {
@@ -173,14 +182,15 @@ fn with_symbols(html: String) -> String {
     if symbols.is_empty() {
         return html;
     }
-    html.replacen("</main>", &format!("<svg id=\"icons\" hidden>\n{symbols}</svg>\n</main>"), 1)
+    let Some(end) = memchr::memmem::find(html.as_bytes(), b"</main>") else { return html };
+    html.insert_str(end, &format!("<svg id=\"icons\" hidden>\n{symbols}</svg>\n"));
+    html
 }
 
 /// `assets/app.1a2b3c4d.css`: a name that may be cached for ever.
-fn hashed_path(name: &str, bytes: &[u8]) -> String {
-    let hash = format!("{:x}", Sha256::digest(bytes));
+fn hashed_path(name: &str, sha256: &str) -> String {
     let (stem, extension) = name.rsplit_once('.').unwrap_or((name, "bin"));
-    format!("assets/{stem}.{}.{extension}", &hash[..8])
+    format!("assets/{stem}.{}.{extension}", &sha256[..8])
 }
 
 /// Where a page is.
@@ -264,12 +274,12 @@ pub fn render(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Re
     // Read by the browser itself: how the site is installed, and what of it opens without a network.
     site.add("site.webmanifest", theme.page("site.webmanifest", &frame("./", ""), Context::new())?)?;
     let mut context = Context::new();
-    context.insert("assets", &theme.assets.iter().map(|(path, _)| path).collect::<Vec<_>>());
+    context.insert("assets", &theme.assets.iter().map(|asset| &asset.path).collect::<Vec<_>>());
     site.add("sw.js", theme.page("sw.js", &frame("./", ""), context)?)?;
     // The daemon answers this path with `true`; see `live.js`.
     site.add("live.json", "{\"live\":false}\n")?;
-    for (path, bytes) in &theme.assets {
-        site.add(path.as_str(), *bytes)?;
+    for Asset { path, bytes, sha256 } in &theme.assets {
+        site.add_asset(path, bytes, sha256)?;
     }
     reach::add(&mut site, snapshot, settings)?;
     Ok(site)
@@ -302,8 +312,10 @@ mod tests {
 
     #[test]
     fn an_asset_s_name_follows_its_content() {
-        assert_eq!(hashed_path("app.css", b"a"), "assets/app.ca978112.css");
-        assert_ne!(hashed_path("app.css", b"a"), hashed_path("app.css", b"b"));
+        for &(name, bytes, sha256) in embedded::ASSETS {
+            assert_eq!(sha256, format!("{:x}", Sha256::digest(bytes)), "{name}");
+        }
+        assert_eq!(hashed_path("app.css", "ca978112ca1b"), "assets/app.ca978112.css");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A finished site in memory: what publishing writes, and nothing else.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail};
@@ -7,7 +8,9 @@ use anyhow::{Result, bail};
 /// Files by path, relative to the output folder, with `/` between segments.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Site {
-    files: BTreeMap<String, Vec<u8>>,
+    files: BTreeMap<String, Cow<'static, [u8]>>,
+    /// SHA-256 of files, where it is known.
+    hashes: BTreeMap<String, &'static str>,
     kept: BTreeSet<String>,
 }
 
@@ -19,7 +22,18 @@ impl Site {
     /// are mistakes that would otherwise show as a page with the wrong content.
     pub fn add(&mut self, path: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Result<()> {
         let path = self.free(path.into())?;
-        self.files.insert(path, bytes.into());
+        self.files.insert(path, Cow::Owned(bytes.into()));
+        Ok(())
+    }
+
+    /// Adds a file that the program carries, with its SHA-256 in hexadecimal.
+    ///
+    /// # Errors
+    /// As [`Site::add`].
+    pub fn add_asset(&mut self, path: &str, bytes: &'static [u8], sha256: &'static str) -> Result<()> {
+        let path = self.free(path.to_owned())?;
+        self.hashes.insert(path.clone(), sha256);
+        self.files.insert(path, Cow::Borrowed(bytes));
         Ok(())
     }
 
@@ -39,7 +53,12 @@ impl Site {
     /// As [`Site::add`].
     pub fn merge(&mut self, part: Site) -> Result<()> {
         part.kept.into_iter().try_for_each(|path| self.keep(path))?;
-        part.files.into_iter().try_for_each(|(path, bytes)| self.add(path, bytes))
+        self.hashes.extend(part.hashes);
+        for (path, bytes) in part.files {
+            let path = self.free(path)?;
+            self.files.insert(path, bytes);
+        }
+        Ok(())
     }
 
     fn free(&self, path: String) -> Result<String> {
@@ -57,8 +76,13 @@ impl Site {
         &self.kept
     }
 
-    pub fn files(&self) -> &BTreeMap<String, Vec<u8>> {
+    pub fn files(&self) -> &BTreeMap<String, Cow<'static, [u8]>> {
         &self.files
+    }
+
+    /// The SHA-256 of a file, if it is known without looking at the file.
+    pub fn known_hash(&self, path: &str) -> Option<&'static str> {
+        self.hashes.get(path).copied()
     }
 }
 

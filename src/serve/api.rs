@@ -23,7 +23,7 @@ use crate::model::time::rfc3339;
 use crate::publish::sha256;
 use crate::report::charts;
 use crate::report::datasets::{
-    ACTIVITY, DEFAULT_HOURS, envelope, metrics_envelope, system_health, wrappers_health,
+    ACTIVITY, DEFAULT_HOURS, Envelope, metrics_envelope, system_health, wrappers_health,
 };
 use crate::report::export::{Export, Format};
 use crate::serve::answer::{ApiError, JSON, Request, plain};
@@ -160,7 +160,7 @@ pub const ENDPOINTS: [Endpoint; 8] = [
 ];
 
 fn enveloped(current: &Current, data: Value) -> Value {
-    envelope(data, current.facts.moment_ms)
+    json!(Envelope::new(data, current.facts.moment_ms))
 }
 
 fn health_chart(current: &Current, _: &Asked) -> Value {

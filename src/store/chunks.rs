@@ -16,8 +16,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use crate::model::bucket::Bucket;
 use crate::model::codec::{Decode, Encode, from_bytes, to_bytes};
 use crate::model::history::History;
-use crate::model::notes::{Notes, OTHER};
-use crate::model::rollup::{Limits, Retention, SeriesName, WrapperRollup};
+use crate::model::notes::Notes;
+use crate::model::rollup::{Retention, SeriesName, WrapperRollup};
 use crate::model::sketch::Sketch;
 use crate::store::damage::Damaged;
 
@@ -145,28 +145,41 @@ impl Span {
     };
 }
 
-/// Merges a roll-up into the chunks it touches.
-pub fn add(transaction: &Transaction, wrapper: i64, rollup: &WrapperRollup, limits: &Limits) -> Result<()> {
-    let chunks = Chunks { connection: transaction, wrapper };
-    chunks.merge_plain(
-        Level::Minutes,
-        CHUNK_MINUTES,
-        rollup.minutes.iter().map(|(at, bucket)| (*at, bucket)),
-    )?;
-    chunks.merge_plain(
-        Level::Hours,
-        CHUNK_HOURS,
-        rollup.hours.iter().map(|((at, _), bucket)| (*at, bucket)),
-    )?;
-    let names = chunks.series(rollup, limits)?;
-    let hours = rollup.hours.iter().map(|((hour, series), bucket)| (*hour, &names[*series as usize], bucket));
-    chunks.merge_series(Level::SeriesHours, CHUNK_SERIES_HOURS, hours.clone())?;
+/// A row of the table.
+#[derive(Debug)]
+pub struct Chunk {
+    level: Level,
+    start: i64,
+    data: Vec<u8>,
+}
+
+/// The chunks that a roll-up touches, as they are with it.
+pub fn merged(connection: &Connection, wrapper: i64, rollup: &WrapperRollup) -> Result<Vec<Chunk>> {
+    let chunks = Chunks { connection, wrapper };
+    let minutes = rollup.minutes.iter().map(|(at, bucket)| (*at, bucket));
+    let mut merged = chunks.merged_plain(Level::Minutes, CHUNK_MINUTES, minutes)?;
+    let hours = rollup.hours.iter().map(|((at, _), bucket)| (*at, bucket));
+    merged.extend(chunks.merged_plain(Level::Hours, CHUNK_HOURS, hours)?);
+    let hours =
+        rollup.hours.iter().map(|((hour, series), bucket)| (*hour, &rollup.series[*series as usize], bucket));
+    merged.extend(chunks.merged_series(Level::SeriesHours, CHUNK_SERIES_HOURS, hours.clone())?);
     let days = hours.map(|(hour, name, bucket)| (hour.div_euclid(24), name, bucket));
-    chunks.merge_series(Level::SeriesDays, CHUNK_SERIES_DAYS, days)?;
+    merged.extend(chunks.merged_series(Level::SeriesDays, CHUNK_SERIES_DAYS, days)?);
     for (day, new) in &rollup.notes {
         let mut notes: Notes = chunks.read(Level::Notes, *day)?.unwrap_or_default();
         notes.merge(new);
-        chunks.write(Level::Notes, *day, &notes)?;
+        merged.push(Chunk { level: Level::Notes, start: *day, data: to_bytes(&notes) });
+    }
+    Ok(merged)
+}
+
+/// Puts chunks in the place of those of the same stretches of time.
+pub fn write(transaction: &Transaction, wrapper: i64, chunks: &[Chunk]) -> Result<()> {
+    let mut write = transaction.prepare_cached(
+        "INSERT OR REPLACE INTO chunk (wrapper, level, start, data) VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    for Chunk { level, start, data } in chunks {
+        write.execute(params![wrapper, *level as i64, start, data])?;
     }
     Ok(())
 }
@@ -279,47 +292,40 @@ impl Chunks<'_> {
         Ok(())
     }
 
-    fn write<T: Encode>(&self, level: Level, start: i64, chunk: &T) -> Result<()> {
-        self.connection
-            .prepare_cached(
-                "INSERT OR REPLACE INTO chunk (wrapper, level, start, data) VALUES (?1, ?2, ?3, ?4)",
-            )?
-            .execute(params![self.wrapper, level as i64, start, to_bytes(chunk)])?;
-        Ok(())
-    }
-
-    fn merge_plain<'b>(
+    fn merged_plain<'b>(
         &self,
         level: Level,
         length: i64,
         new: impl Iterator<Item = (i64, &'b Bucket)>,
-    ) -> Result<()> {
+    ) -> Result<Vec<Chunk>> {
         let mut by_chunk: BTreeMap<i64, Vec<(i64, &Bucket)>> = BTreeMap::new();
         for (time, bucket) in new {
             by_chunk.entry(time.div_euclid(length)).or_default().push((time, bucket));
         }
+        let mut merged = Vec::with_capacity(by_chunk.len());
         for (start, new) in by_chunk {
             let mut chunk: Plain = self.read(level, start)?.unwrap_or_default();
             for (time, bucket) in new {
                 chunk.entry(time).or_default().merge(bucket);
             }
-            self.write(level, start, &chunk)?;
+            merged.push(Chunk { level, start, data: to_bytes(&chunk) });
         }
-        Ok(())
+        Ok(merged)
     }
 
-    fn merge_series<'b>(
+    fn merged_series<'b>(
         &self,
         level: Level,
         length: i64,
         new: impl Iterator<Item = (i64, &'b SeriesName, &'b Bucket)>,
-    ) -> Result<()> {
+    ) -> Result<Vec<Chunk>> {
         // Sorted, so that a chunk's bytes do not depend on the order of a hash map.
         let mut by_chunk: BTreeMap<i64, BTreeMap<(i64, &SeriesName), Vec<&Bucket>>> = BTreeMap::new();
         for (time, name, bucket) in new {
             let chunk = by_chunk.entry(time.div_euclid(length)).or_default();
             chunk.entry((time, name)).or_default().push(bucket);
         }
+        let mut merged = Vec::with_capacity(by_chunk.len());
         for (start, new) in by_chunk {
             let mut chunk: BySeries = self.read(level, start)?.unwrap_or_default();
             for ((time, name), buckets) in new {
@@ -327,42 +333,9 @@ impl Chunks<'_> {
                 let sum = chunk.buckets.entry((time, series)).or_default();
                 buckets.into_iter().for_each(|bucket| sum.merge(bucket));
             }
-            self.write(level, start, &chunk)?;
+            merged.push(Chunk { level, start, data: to_bytes(&chunk) });
         }
-        Ok(())
-    }
-
-    /// The name under which each series of a roll-up is kept: its own, or [`OTHER`] beyond the limit.
-    fn series(&self, rollup: &WrapperRollup, limits: &Limits) -> Result<Vec<SeriesName>> {
-        let find = "SELECT 1 FROM series WHERE wrapper = ?1 AND operation_type = ?2 AND model = ?3";
-        let mut known = self.connection.prepare_cached(find)?;
-        let mut insert = self
-            .connection
-            .prepare_cached("INSERT INTO series (wrapper, operation_type, model) VALUES (?1, ?2, ?3)")?;
-        let mut count: usize = self.connection.query_row(
-            "SELECT count(*) FROM series WHERE wrapper = ?1",
-            [self.wrapper],
-            |row| row.get::<_, i64>(0).map(|count| count as usize),
-        )?;
-        let mut names = Vec::with_capacity(rollup.series.len());
-        for name in &rollup.series {
-            if name.is_other() {
-                names.push(name.clone());
-                continue;
-            }
-            let row = params![self.wrapper, name.operation_type, name.model];
-            let is_known = known.exists(row)?;
-            if !is_known && count >= limits.series {
-                names.push(SeriesName { operation_type: OTHER.to_owned(), model: OTHER.to_owned() });
-                continue;
-            }
-            if !is_known {
-                insert.execute(row)?;
-                count += 1;
-            }
-            names.push(name.clone());
-        }
-        Ok(names)
+        Ok(merged)
     }
 }
 

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use sha2::{Digest, Sha256};
 
@@ -193,13 +193,8 @@ impl Store {
     /// What is kept of some wrappers in a span, in their order; read on all cores.
     pub fn histories(&self, wrappers: &[WrapperId], span: &Span) -> Result<Vec<History>> {
         let path = &self.path;
-        let reader = || schema::open_to_read(path);
-        let read = |reader: &mut Result<Connection>, wrapper: &WrapperId| match reader {
-            Ok(connection) => history(connection, wrapper, span),
-            Err(error) if damage::is_damage(error) => bail!(Damaged(format!("`{}`", path.display()))),
-            Err(error) => bail!("opening the store `{}` to read: {error:#}", path.display()),
-        };
-        parallel::map_with(wrappers, reader, read).into_iter().collect()
+        let read = |reader: &mut Result<Connection>, wrapper: &_| history(at_hand(reader)?, wrapper, span);
+        parallel::map_with(wrappers, || reader(path), read).into_iter().collect()
     }
 
     /// How many readings with news there have been.
@@ -234,17 +229,31 @@ impl Store {
         Ok(())
     }
 
-    /// Adds a reading, all or nothing.
-    pub fn apply(&mut self, reading: &Reading, limits: &Limits) -> Result<()> {
+    /// Adds a reading, all or nothing. Its roll-up is within the limits already.
+    pub fn apply(&mut self, reading: &Reading) -> Result<()> {
+        let path = self.path.clone();
         let transaction = self.connection.transaction()?;
         transaction.execute("UPDATE revision SET number = number + 1", [])?;
         mark_in_flight(&transaction, &reading.in_flight)?;
-        for (name, rollup) in reading.rollup.wrappers.iter().collect::<BTreeMap<_, _>>() {
-            let id = wrapper_id(&transaction, name, rollup, limits)?;
-            chunks::add(&transaction, id, rollup, limits)?;
-            let folded = rollup.other_operations() as i64;
-            transaction.execute("UPDATE wrapper SET folded = folded + ?2 WHERE id = ?1", [id, folded])?;
-        }
+        // Slugs are given out in the order of names.
+        let sorted: BTreeMap<_, _> = reading.rollup.wrappers.iter().collect();
+        let rollups = sorted.into_iter();
+        let rollups = rollups.map(|(name, rollup)| Ok((wrapper_row(&transaction, name, rollup)?, rollup)));
+        let rollups: Vec<(i64, &WrapperRollup)> = rollups.collect::<Result<_>>()?;
+        // Chunks are read and merged on all cores while this one writes. A further connection sees the store as
+        // it was before the transaction, which touches no chunk twice.
+        let mut written = Ok(());
+        parallel::each_with(
+            &rollups,
+            || reader(&path),
+            |reader, (id, rollup)| Ok((*id, chunks::merged(at_hand(reader)?, *id, rollup)?)),
+            |merged: Result<_>| {
+                if written.is_ok() {
+                    written = merged.and_then(|(id, chunks)| chunks::write(&transaction, id, &chunks));
+                }
+            },
+        );
+        written?;
         for file in &reading.files {
             transaction.execute(
                 "INSERT OR REPLACE INTO file (path, state) VALUES (?1, ?2)",
@@ -273,6 +282,18 @@ impl Store {
         transaction.execute("UPDATE revision SET pruned = ?1", [retention.first_hour])?;
         transaction.commit().context("dropping what has outlived its retention")
     }
+}
+
+/// A further connection for one thread.
+fn reader(path: &Path) -> Result<Connection> {
+    schema::open_to_read(path).with_context(|| format!("opening the store `{}` to read", path.display()))
+}
+
+fn at_hand(reader: &Result<Connection>) -> Result<&Connection> {
+    reader.as_ref().map_err(|error| match damage::is_damage(error) {
+        true => anyhow!(Damaged("its file".to_owned())),
+        false => anyhow!("{error:#}"),
+    })
 }
 
 fn history(connection: &Connection, wrapper: &WrapperId, span: &Span) -> Result<History> {
@@ -334,19 +355,31 @@ fn keys(list: &[InFlight]) -> HashMap<&str, HashSet<u64>> {
     keys
 }
 
-/// The wrapper's row, made where it is new. Beyond the limit, new names go to [`OTHER`].
-fn wrapper_id(transaction: &Transaction, name: &str, rollup: &WrapperRollup, limits: &Limits) -> Result<i64> {
-    let find = "SELECT id FROM wrapper WHERE name = ?1";
-    let known: Option<i64> = transaction.query_row(find, [name], |row| row.get(0)).optional()?;
-    if let Some(id) = known {
-        let update =
-            format!("UPDATE wrapper SET first_end_ms = min(first_end_ms, ?2), {CHANGED} WHERE id = ?1");
-        transaction.prepare_cached(&update)?.execute(params![id, rollup.first_end_ms])?;
-        return Ok(id);
+/// The id of the wrapper's row, made where it is new, with all but its chunks.
+fn wrapper_row(transaction: &Transaction, name: &str, rollup: &WrapperRollup) -> Result<i64> {
+    let known: Option<i64> = transaction
+        .prepare_cached("SELECT id FROM wrapper WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
+        .optional()?;
+    let id = match known {
+        Some(id) => id,
+        None => new_wrapper(transaction, name)?,
+    };
+    let update = format!(
+        "UPDATE wrapper SET first_end_ms = min(first_end_ms, ?2), folded = folded + ?3, {CHANGED} WHERE id = ?1"
+    );
+    let folded = rollup.other_operations() as i64;
+    transaction.prepare_cached(&update)?.execute(params![id, rollup.first_end_ms, folded])?;
+    let mut insert = transaction.prepare_cached(
+        "INSERT OR IGNORE INTO series (wrapper, operation_type, model) VALUES (?1, ?2, ?3)",
+    )?;
+    for name in rollup.series.iter().filter(|name| !name.is_other()) {
+        insert.execute(params![id, name.operation_type, name.model])?;
     }
-    if name != OTHER && wrapper_count(transaction)? >= limits.wrappers {
-        return wrapper_id(transaction, OTHER, rollup, limits);
-    }
+    Ok(id)
+}
+
+fn new_wrapper(transaction: &Transaction, name: &str) -> Result<i64> {
     let mut slugs = transaction.prepare_cached("SELECT 1 FROM wrapper WHERE slug = ?1")?;
     let mut slug = slug(name);
     for attempt in 0.. {
@@ -356,9 +389,8 @@ fn wrapper_id(transaction: &Transaction, name: &str, rollup: &WrapperRollup, lim
         slug = unique_slug(&format!("{name}{}", "\0".repeat(attempt)));
     }
     transaction.execute(
-        "INSERT INTO wrapper (name, slug, first_end_ms, changed)
-         VALUES (?1, ?2, ?3, (SELECT number FROM revision))",
-        params![name, slug, rollup.first_end_ms],
+        "INSERT INTO wrapper (name, slug, first_end_ms, changed) VALUES (?1, ?2, ?3, 0)",
+        params![name, slug, i64::MAX],
     )?;
     Ok(transaction.last_insert_rowid())
 }

@@ -12,7 +12,6 @@ const ALL: Span = Span {
     first_series_day: 0,
     first_note_day: 0,
 };
-const LIMITS: Limits = Limits { wrappers: 3, series: 2 };
 
 fn operation<'a>(wrapper: &'a str, model: &'a str, end_ms: i64) -> Operation<'a> {
     Operation {
@@ -58,7 +57,7 @@ fn readings_add_up_at_every_level_across_openings() {
     let times = [0, 59_999, 60_000, 3_600_000, 86_400_000, 40 * 86_400_000];
     for at in times {
         let mut store = Store::open(folder.path()).expect("the store opens");
-        store.apply(&reading(&[operation("a", "m", at)]), &LIMITS).expect("the reading is added");
+        store.apply(&reading(&[operation("a", "m", at)])).expect("the reading is added");
     }
     let store = Store::open(folder.path()).expect("the store opens");
     assert_eq!(totals(&store), [("a".to_owned(), 6, 6, 1)]);
@@ -87,7 +86,7 @@ fn minutes_before_the_span_s_are_packed_and_none_is_lost() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut store = Store::open(folder.path()).expect("the store opens");
     let operations: Vec<_> = (0..300).map(|minute| operation("a", "m", minute * 60_000)).collect();
-    store.apply(&reading(&operations), &LIMITS).expect("the reading is added");
+    store.apply(&reading(&operations)).expect("the reading is added");
     let whole = history(&store, &store.wrappers().expect("the store answers")[0]);
     let span = Span { first_minute: 130, ..ALL };
     let ids = store.wrappers().expect("the store answers");
@@ -102,26 +101,10 @@ fn minutes_before_the_span_s_are_packed_and_none_is_lost() {
 }
 
 #[test]
-fn beyond_the_limits_is_other_and_nothing_is_lost() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut store = Store::open(folder.path()).expect("the store opens");
-    let names = ["a", "b", "c", "d", "e"];
-    let operations: Vec<_> =
-        names.iter().flat_map(|name| names.iter().map(|model| operation(name, model, 1))).collect();
-    store.apply(&reading(&operations), &LIMITS).expect("the reading is added");
-    let totals = totals(&store);
-    assert_eq!(totals.iter().map(|row| row.0.as_str()).collect::<Vec<_>>(), ["a", "b", "c", "other"]);
-    assert_eq!(totals.iter().map(|row| row.2).sum::<u64>(), 25);
-    let history = history(&store, &store.wrappers().expect("the store answers")[0]);
-    let models: Vec<_> = history.series.keys().map(|name| name.model.as_str()).collect();
-    assert_eq!(models, ["a", "b", "other"]);
-}
-
-#[test]
 fn old_minutes_and_hours_go_and_days_stay() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut store = Store::open(folder.path()).expect("the store opens");
-    store.apply(&reading(&[operation("a", "m", 0)]), &LIMITS).expect("the reading is added");
+    store.apply(&reading(&[operation("a", "m", 0)])).expect("the reading is added");
     let later = Retention { first_minute: 1 << 40, first_hour: 1 << 40, first_note_day: 1 << 40 };
     store.prune(&later).expect("what is old is dropped");
     assert_eq!(totals(&store), [("a".to_owned(), 0, 0, 1)]);
@@ -132,7 +115,7 @@ fn a_name_that_is_another_s_slug_gets_a_slug_of_its_own() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut store = Store::open(folder.path()).expect("the store opens");
     for name in [unique_slug("A!").as_str(), "A!"] {
-        store.apply(&reading(&[operation(name, "m", 1)]), &LIMITS).expect("the reading is added");
+        store.apply(&reading(&[operation(name, "m", 1)])).expect("the reading is added");
     }
     assert_eq!(totals(&store).len(), 2);
 }
@@ -163,8 +146,7 @@ fn slugs_are_safe_and_unique_without_regard_to_case() {
     let long = "x".repeat(200);
     let names = ["A b", "a-b", "A_B", "<script>", "../..", "=cmd", "😀", "con", "日本", " ", &long];
     let operations: Vec<_> = names.iter().map(|name| operation(name, "m", 1)).collect();
-    let limits = Limits { wrappers: 100, series: 100 };
-    store.apply(&reading(&operations), &limits).expect("the reading is added");
+    store.apply(&reading(&operations)).expect("the reading is added");
     let slugs: Vec<_> = store.wrappers().expect("the store answers").into_iter().map(|id| id.slug).collect();
     let distinct: std::collections::BTreeSet<_> = slugs.iter().collect();
     assert_eq!(distinct.len(), names.len());

@@ -1,5 +1,7 @@
 //! A chart as a Plotly figure, for the API: whoever asks draws it as it is.
 
+use std::sync::Arc;
+
 use plotly::common::{
     Anchor, AxisSide, ConstrainText, DashType, Font, HoverInfo, Line, Marker, Mode, Orientation, TextAnchor,
     Title,
@@ -7,8 +9,8 @@ use plotly::common::{
 use plotly::layout::{Annotation, Axis as PlotlyAxis, AxisType, BarMode, HoverMode, Legend, RangeMode};
 use plotly::{Bar, Layout, Scatter};
 use serde::ser::SerializeSeq;
-use serde::{Deserialize, Serialize, Serializer};
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value, json};
 
 use crate::analysis::health::Status;
 use crate::model::time::rfc3339;
@@ -16,19 +18,33 @@ use crate::report::charts::axis::{Axis, Unit};
 use crate::report::charts::{Across, COLOURS, Chart, Series, Shape, Span};
 
 /// A Plotly figure.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Figure {
-    pub data: Vec<Value>,
+    pub data: Vec<Trace>,
     pub layout: Value,
 }
 
-/// Values as they are shortest: whole numbers without a fraction, `null` for what is not there.
-struct Numbers<'a>(&'a [Option<f64>]);
+/// A trace with its values apart from what is said about them: they are nearly all of it, and a [`Value`] takes
+/// ten times the room of a number.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Trace {
+    #[serde(flatten)]
+    said: Map<String, Value>,
+    /// The same for all traces over time; bars say their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    x: Option<Arc<Vec<String>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    y: Option<Numbers>,
+}
 
-impl Serialize for Numbers<'_> {
+/// Values as they are shortest: whole numbers without a fraction, `null` for what is not there.
+#[derive(Clone, Debug, PartialEq)]
+struct Numbers(Vec<Option<f64>>);
+
+impl Serialize for Numbers {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(Some(self.0.len()))?;
-        for number in self.0 {
+        for number in &self.0 {
             match number {
                 Some(whole) if whole.fract() == 0.0 && whole.abs() < 1e15 => {
                     list.serialize_element(&(*whole as i64))?;
@@ -42,10 +58,17 @@ impl Serialize for Numbers<'_> {
 
 /// The figure of a chart.
 pub fn figure(chart: &Chart) -> Figure {
+    let times = if let Across::Time(span) = &chart.across { times(span) } else { Vec::new() };
+    let times = Arc::new(times);
     let trace = |series: &Series| match &chart.across {
-        Across::Time(span) => over_time(chart, series, span),
-        Across::Bins { .. } => bins(series),
-        Across::Names(names) => rows(series, names),
+        Across::Time(span) => {
+            let said = said(over_time(chart, series, span));
+            Trace { said, x: Some(times.clone()), y: Some(Numbers(series.values.clone())) }
+        }
+        Across::Bins { .. } => {
+            Trace { said: said(bins(series)), x: None, y: Some(Numbers(series.values.clone())) }
+        }
+        Across::Names(names) => Trace { said: said(rows(series, names)), x: None, y: None },
     };
     let layout = match &chart.across {
         Across::Time(_) => time_layout(chart),
@@ -59,14 +82,24 @@ fn value(value: impl Serialize) -> Value {
     serde_json::to_value(value).expect("a figure is maps with text as keys")
 }
 
+/// What is said of values, without those that stand apart.
+fn said(mut trace: Value) -> Map<String, Value> {
+    let fields = trace.as_object_mut().expect("a trace is a map");
+    fields.retain(|_, field| !field.as_array().is_some_and(Vec::is_empty));
+    std::mem::take(fields)
+}
+
+fn times(span: &Span) -> Vec<String> {
+    (0..span.cells).map(|at| rfc3339(span.first_ms + at as i64 * span.step_ms)).collect()
+}
+
 fn over_time(chart: &Chart, series: &Series, span: &Span) -> Value {
-    let times: Vec<_> =
-        (0..series.values.len()).map(|at| rfc3339(span.first_ms + at as i64 * span.step_ms)).collect();
+    let (x, y) = (Vec::<f64>::new(), Vec::<f64>::new());
     let hover = hover(&chart.axis(series).unit);
     let colour = series.paint.colour(0);
-    let mut trace = match series.shape {
+    match series.shape {
         Shape::Bar | Shape::Heat => value(
-            Bar::new(times, Vec::<f64>::new())
+            Bar::new(x, y)
                 .name(label(&series.name))
                 .offset(0.0)
                 .width(span.step_ms as f64 * 0.9)
@@ -79,7 +112,7 @@ fn over_time(chart: &Chart, series: &Series, span: &Span) -> Value {
             let line = if dotted { line.dash(DashType::Dot) } else { line };
             // A point between two gaps has no line, and shows as a dot.
             let lonely = series.values.split(Option::is_none).any(|run| run.len() == 1);
-            let trace = Scatter::new(times, Vec::<f64>::new())
+            let trace = Scatter::new(x, y)
                 .name(label(&series.name))
                 .connect_gaps(false)
                 .line(line)
@@ -88,13 +121,11 @@ fn over_time(chart: &Chart, series: &Series, span: &Span) -> Value {
                 .marker(Marker::new().color(colour).size(4));
             value(if series.right { trace.y_axis("y2") } else { trace })
         }
-    };
-    trace["y"] = value(Numbers(&series.values));
-    trace
+    }
 }
 
 fn bins(series: &Series) -> Value {
-    let mut trace = value(
+    value(
         Bar::new((0..series.values.len()).collect(), Vec::<f64>::new())
             .offset(0.0)
             .width(0.9)
@@ -102,9 +133,7 @@ fn bins(series: &Series) -> Value {
             .hover_text_array(series.texts.clone())
             .hover_info(HoverInfo::Text)
             .name(label(&series.name)),
-    );
-    trace["y"] = value(Numbers(&series.values));
-    trace
+    )
 }
 
 fn rows(series: &Series, names: &[String]) -> Value {
