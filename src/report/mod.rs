@@ -17,6 +17,7 @@ pub mod datasets;
 pub mod summary;
 pub mod reach;
 pub mod export;
+pub mod parquet;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
