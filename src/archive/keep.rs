@@ -15,6 +15,7 @@ use crate::model::parallel;
 use crate::model::time::rfc3339;
 use crate::publish::manifest::{FileEntry, Manifest};
 use crate::publish::{SNAPSHOT_SCRIPT, sha256, snapshot_script};
+use crate::report::parquet;
 use crate::report::summary::{self, Summary};
 use crate::report::{SiteSettings, Theme};
 
@@ -49,6 +50,10 @@ const UNFINISHED: &str = ".dash-new-";
 /// Where an entry goes before it is removed.
 pub const GONE: &str = ".dash-gone-";
 
+/// The export of metrics, and the form of it that only entries have.
+const METRICS: &str = "exports/metrics.json";
+const PARQUET: &str = "exports/metrics.parquet";
+
 /// Files by path.
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -69,6 +74,9 @@ pub fn keep(output: &Path, manifest: &Manifest, occasion: &Occasion) -> Result<K
     let moment_ms = milliseconds(&manifest.generated_at)?;
     let published = published(output, manifest)?;
     let mut files = files(manifest, &published, moment_ms, occasion.site.home().as_deref());
+    if let Some(rows) = published.get(METRICS) {
+        files.insert(PARQUET.to_owned(), parquet::of_json(rows)?);
+    }
     let assets = published
         .iter()
         .filter(|(path, _)| is_asset(path))

@@ -12,7 +12,7 @@ use crate::archive::index::Index;
 use crate::archive::{self, compared};
 use crate::cli::Common;
 use crate::cli::site::Site;
-use crate::cli::talk::Talk;
+use crate::cli::talk::{Talk, counted};
 use crate::report::format;
 
 #[derive(Debug, Args)]
@@ -62,7 +62,8 @@ fn text(diff: &Diff) -> String {
             out += &format!("  {:<13}{kind}: {before} → {after}\n", "error");
         }
     }
-    out += &format!("\n{} wrappers are the same\n", diff.unchanged);
+    let are = if diff.unchanged == 1 { "is" } else { "are" };
+    out += &format!("\n{} {are} the same\n", counted(diff.unchanged, "wrapper"));
     out
 }
 

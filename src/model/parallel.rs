@@ -17,39 +17,9 @@ pub fn each_with<T: Sync, Tool, R: Send>(
     items: &[T],
     tool: impl Fn() -> Tool + Sync,
     work: impl Fn(&mut Tool, &T) -> R + Sync,
-    take: impl FnMut(R),
-) {
-    each_on(threads(), items, (tool, work), take);
-}
-
-/// `items` mapped by `work`, in their order; tools as of [`each_with`].
-pub fn map_with<T: Sync, Tool, R: Send>(
-    items: &[T],
-    tool: impl Fn() -> Tool + Sync,
-    work: impl Fn(&mut Tool, &T) -> R + Sync,
-) -> Vec<R> {
-    map_on(threads(), items, tool, work)
-}
-
-/// As [`map_with`], on so many threads: more than there are cores where the work is to wait for others.
-pub fn map_on<T: Sync, Tool, R: Send>(
-    threads: usize,
-    items: &[T],
-    tool: impl Fn() -> Tool + Sync,
-    work: impl Fn(&mut Tool, &T) -> R + Sync,
-) -> Vec<R> {
-    let mut results = Vec::with_capacity(items.len());
-    each_on(threads, items, (tool, work), |result| results.push(result));
-    results
-}
-
-fn each_on<T: Sync, Tool, R: Send>(
-    threads: usize,
-    items: &[T],
-    (tool, work): (impl Fn() -> Tool + Sync, impl Fn(&mut Tool, &T) -> R + Sync),
     mut take: impl FnMut(R),
 ) {
-    let threads = threads.min(items.len());
+    let threads = threads().min(items.len());
     if threads <= 1 {
         let mut tool = tool();
         return items.iter().for_each(|item| take(work(&mut tool, item)));
@@ -77,6 +47,17 @@ fn each_on<T: Sync, Tool, R: Send>(
             }
         }
     });
+}
+
+/// `items` mapped by `work`, in their order; tools as of [`each_with`].
+pub fn map_with<T: Sync, Tool, R: Send>(
+    items: &[T],
+    tool: impl Fn() -> Tool + Sync,
+    work: impl Fn(&mut Tool, &T) -> R + Sync,
+) -> Vec<R> {
+    let mut results = Vec::with_capacity(items.len());
+    each_with(items, tool, work, |result| results.push(result));
+    results
 }
 
 /// As [`map_with`], for work that needs no tool.

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::ops::Deref;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::analysis::facts::{Facts, WrapperFacts};
 use crate::analysis::figures::Figures;
@@ -199,13 +199,18 @@ fn csv(rows: &[Row]) -> Vec<u8> {
     writer.into_inner().expect("memory takes what is left")
 }
 
-/// The names of a row's fields, as one line.
-fn csv_head() -> Vec<u8> {
+/// The fields of a row, in order, as those of a row about nothing: rates are `null`, counts 0.
+pub fn fields() -> Map<String, Value> {
     let figures = Figures::of(&Bucket::default(), 1.0);
     let row = serde_json::to_value(Row { timestamp: String::new(), wrapper_name: "", figures });
     let Ok(Value::Object(fields)) = row else { unreachable!("a row is a struct of plain data") };
+    fields
+}
+
+/// The names of a row's fields, as one line.
+fn csv_head() -> Vec<u8> {
     let mut writer = writer();
-    writer.write_record(fields.keys()).expect("memory takes it");
+    writer.write_record(fields().keys()).expect("memory takes it");
     writer.into_inner().expect("memory takes what is left")
 }
 

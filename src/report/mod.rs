@@ -19,6 +19,7 @@ pub mod datasets;
 pub mod summary;
 pub mod reach;
 pub mod export;
+pub mod parquet;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Write as _;

@@ -119,7 +119,8 @@ fn text(report: &Report) -> String {
 fn html(report: &Report, pictures: &[Picture]) -> String {
     let (title, time) = (markup(&report.title), format::time(report.moment_ms));
     let mut out = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title></head>\n\
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title></head>\n\
          <body style=\"margin:0;padding:16px;background:#fff;color:#1a1d21;font:15px/1.5 sans-serif\">\n\
          <h1 style=\"margin:0;font-size:20px\">{title}</h1>\n<p style=\"margin:0 0 16px;color:#565d66\">{time}</p>\n\
          <table role=\"presentation\" style=\"border-collapse:collapse;margin-bottom:16px\">\n"

@@ -6,12 +6,13 @@
 //! uploads, which is what takes time, changes nothing of the site at the target, and the next run goes on.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use anyhow::{Result, bail};
 
 use crate::archive::{FOLDER, entry};
-use crate::model::parallel;
 use crate::publish::SNAPSHOT_SCRIPT;
 use crate::publish::manifest::MANIFEST;
 use crate::send::Target;
@@ -136,25 +137,24 @@ fn in_order(paths: &[String]) -> Vec<Vec<String>> {
     (0..4).map(|at| paths.iter().filter(|path| step(path) == at).cloned().collect()).collect()
 }
 
-/// Does the same for all paths, some at a time. After a failure, no more are begun.
+/// Does the same for all paths, some at a time: more than there are cores, since the work is to wait for others.
+/// After a failure, no more are begun.
 fn side_by_side(paths: &[String], work: impl Fn(&str) -> Result<()> + Sync) -> Result<()> {
-    let failure = Mutex::new(None);
-    let lock = || failure.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    parallel::map_on(
-        AT_ONCE,
-        paths,
-        || (),
-        |(), path| {
-            let failed = lock().is_some();
-            if failed {
-                return;
-            }
-            if let Err(error) = work(path) {
-                lock().get_or_insert(error);
-            }
-        },
-    );
-    lock().take().map_or(Ok(()), Err)
+    let (next, failure) = (AtomicUsize::new(0), Mutex::new(None));
+    let failed = || failure.lock().unwrap_or_else(PoisonError::into_inner);
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE.min(paths.len()) {
+            scope.spawn(|| {
+                while let Some(path) = paths.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Err(error) = work(path) {
+                        failed().get_or_insert(error);
+                        next.store(paths.len(), Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    failed().take().map_or(Ok(()), Err)
 }
 
 #[cfg(test)]

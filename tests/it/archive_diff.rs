@@ -54,7 +54,7 @@ fn what_changed_is_told_with_what_matters_first() {
     let text = dash(&folder).args(["diff", "20260118T130000Z", "20260125T130000Z"]).assert().success();
     let text = String::from_utf8(text.get_output().stdout.clone()).expect("text");
     assert!(text.contains("worse turns") && text.contains("Healthy → Critical"), "{text}");
-    assert!(text.contains("429: 0 → 9") && text.contains("1 wrappers are the same"), "{text}");
+    assert!(text.contains("429: 0 → 9") && text.contains("1 wrapper is the same"), "{text}");
     dash(&folder)
         .args(["diff", "20200101T000000Z"])
         .assert()

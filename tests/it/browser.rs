@@ -20,7 +20,14 @@ fn the_pages_work_in_a_browser() {
     let site = Folder::new();
     dash(&site).arg("init").assert().success();
     site.sample(&["--days", "1", "--rate", "5/min", "--now", "2026-01-25T13:00:00Z"]);
-    dash(&site).args(["snapshot", "--now", "2026-01-25T13:00:00Z"]).assert().success();
+    for moment in ["2026-01-25T12:00:00Z", "2026-01-25T13:00:00Z"] {
+        dash(&site).args(["snapshot", "--now", moment]).assert().success();
+    }
+    let one_file = Folder::new();
+    let diff = one_file.path("diff.html");
+    dash(&site).args(["diff", "previous", "latest", "--html"]).arg(&diff).assert().success();
+    one_file.copy(&site.path("output/archive/20260125T130000Z/report.html"), "report.html");
+    one_file.copy(&site.path("output/archive/service/2026-01.html"), "service.html");
     let many = Folder::new();
     dash(&many).arg("init").assert().success();
     many.sample(&["--days", "1", "--rate", "20/min", "--wrappers", "1000", "--now", "2026-01-25T13:00:00Z"]);
@@ -30,6 +37,7 @@ fn the_pages_work_in_a_browser() {
         .current_dir(tests)
         .env("DASH_SITE", site.path("output"))
         .env("DASH_MANY", many.path("output"))
+        .env("DASH_ONE_FILE", one_file.path(""))
         .env("DASH_BIN", env!("CARGO_BIN_EXE_dash"))
         .timeout(LIMIT)
         .output()

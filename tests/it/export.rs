@@ -1,11 +1,13 @@
 //! `dash export --operations`: the records themselves, each once, without what is private.
 
+use std::path::Path;
 use std::process::Stdio;
 
 use predicates::prelude::*;
 use predicates::str::contains;
 use serde_json::{Value, json};
 
+use crate::python::python;
 use crate::tools::{Folder, dash, peak, process};
 
 const MOMENT: &str = "2026-01-25T13:00:00Z";
@@ -133,19 +135,89 @@ fn what_cannot_be_asked_for_says_what_can() {
         .code(1)
         .stderr(contains("records are of: ").and(contains("RouteLLM")));
     ask(&["--operations", "--format", "json"]).code(2).stderr(contains("`jsonl` or `csv`"));
-    ask(&["--format", "jsonl"]).code(2).stderr(contains("`csv` or `json`"));
+    ask(&["--format", "jsonl"]).code(2).stderr(contains("`json` or `parquet`"));
     folder.write("dash.toml", "[[source]]\npath = 'x'\nreveal = ['model']\n");
     ask(&["--operations"]).code(1).stderr(contains("`user_id`"));
 }
 
 #[test]
 fn memory_does_not_follow_the_number_of_operations() {
+    let memory = |rate: &str| {
+        let folder = site("");
+        folder.sample(&["--days", "1", "--rate", rate, "--now", MOMENT]);
+        let log =
+            std::fs::metadata(folder.path("content/operations/sample.jsonl")).expect("it is there").len();
+        let mut export = process(&folder);
+        export.args(["export", "--operations", "--hours", "720", "--now", MOMENT]).stdout(Stdio::null());
+        (peak(export), log)
+    };
+    // What the program itself takes: of a debug build, most of it is its code.
+    let (program, _) = memory("1/h");
+    let (memory, log) = memory("60/min");
+    assert!(
+        log > 20_000_000 && memory < program + 8_000_000,
+        "{memory} bytes, {program} of it for nothing, for {log}"
+    );
+}
+
+/// What DuckDB, which is not ours, reads in a Parquet file.
+fn by_duckdb(path: &Path, query: &str) -> Value {
+    let script =
+        "import duckdb, json, sys; print(json.dumps(duckdb.sql(sys.argv[1]).fetchall(), default=str))";
+    let query = query.replace("FILE", &format!("'{}'", path.display()));
+    let run = python().args(["-c", script, &query]).output().expect("Python can be run");
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    serde_json::from_slice(&run.stdout).expect("rows as JSON")
+}
+
+#[test]
+fn parquet_says_what_json_says_with_types() {
     let folder = site("");
-    folder.sample(&["--days", "1", "--rate", "120/min", "--now", MOMENT]);
-    let log = std::fs::metadata(folder.path("content/operations/sample.jsonl")).expect("it is there").len();
-    let mut export = process(&folder);
-    export.args(["export", "--operations", "--hours", "720", "--now", MOMENT]).stdout(Stdio::null());
-    let memory = peak(export);
-    // Half of it is the program itself.
-    assert!(log > 40_000_000 && memory < 20_000_000, "{memory} bytes for a log of {log}");
+    folder.sample(&["--days", "2", "--rate", "30/h", "--now", MOMENT]);
+    let name = "=1+1 Ü";
+    let lonely = json!({"wrapper_name": name, "end_time": "2026-01-25T12:30:00Z", "status": "cancelled"});
+    folder.append("content/operations/sample.jsonl", &format!("{lonely}\n"));
+    let path = folder.path("metrics.parquet");
+    let to = path.to_str().expect("text");
+    export(&folder, &["--format", "parquet", "--hours", "48", "--to", to]);
+    let rows: Vec<Value> =
+        serde_json::from_str(&export(&folder, &["--format", "json", "--hours", "48"])).expect("JSON");
+    let sum = |key: &str| rows.iter().filter_map(|row| row[key].as_f64()).sum::<f64>();
+    let some = |key: &str| rows.iter().filter(|row| !row[key].is_null()).count();
+    let found = by_duckdb(
+        &path,
+        "SELECT count(*), sum(total_operations)::BIGINT, sum(total_tokens)::BIGINT, count(p95), count(cost), sum(cost), sum(p95) FROM FILE",
+    );
+    let exact = json!([
+        rows.len(),
+        sum("total_operations") as u64,
+        sum("total_tokens") as u64,
+        some("p95"),
+        some("cost")
+    ]);
+    assert_eq!(found[0].as_array().expect("a row")[..5], exact.as_array().expect("a row")[..]);
+    for (at, key) in [(5, "cost"), (6, "p95")] {
+        assert!((found[0][at].as_f64().expect("a number") - sum(key)).abs() < 1e-6, "{key}");
+    }
+    let one = by_duckdb(
+        &path,
+        "SELECT epoch_ms(timestamp), wrapper_name, p95 FROM FILE WHERE wrapper_name LIKE '=%'",
+    );
+    assert_eq!(one, json!([[1_769_342_400_000_i64, name, null]]));
+    let types = by_duckdb(&path, "SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM FILE)");
+    for expected in [
+        ["timestamp", "TIMESTAMP WITH TIME ZONE"],
+        ["wrapper_name", "VARCHAR"],
+        ["cost", "DOUBLE"],
+        ["error_count", "BIGINT"],
+    ] {
+        assert!(types.as_array().expect("rows").contains(&json!(expected)), "{types}");
+    }
+    dash(&folder).args(["snapshot", "--now", MOMENT]).assert().success();
+    let kept = folder.path("output/archive/20260125T130000Z/exports/metrics.parquet");
+    let day = by_duckdb(&kept, "SELECT sum(total_operations)::BIGINT FROM FILE");
+    assert_eq!(day[0][0].as_u64(), Some(total(&folder, &["--hours", "24"])));
+    dash(&folder).arg("verify").assert().success();
+    let wrong = dash(&folder).args(["export", "--operations", "--format", "parquet"]).assert().code(2);
+    wrong.stderr(contains("`jsonl` or `csv`"));
 }

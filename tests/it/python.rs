@@ -1,10 +1,19 @@
-//! Servers written in Python that tests send to: `tests/servers`.
+//! Python: servers that tests send to, `tests/servers`, and peers that read what dash writes.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// Python with what `tests/servers/requirements.txt` names.
+pub fn python() -> Command {
+    let python = Path::new(ROOT).join("target/python/bin/python");
+    assert!(python.exists(), "there is no `{}`; `tests/run` installs it", python.display());
+    Command::new(python)
+}
 
 /// A server of its own, gone with the value.
 pub struct Server {
@@ -15,11 +24,8 @@ pub struct Server {
 
 impl Server {
     pub fn start(script: &str, arguments: &[&str]) -> Server {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let python = root.join("target/python/bin/python");
-        assert!(python.exists(), "there is no `{}`; `tests/run` installs it", python.display());
-        let mut command = Command::new(python);
-        command.arg(root.join("tests/servers").join(script)).args(arguments);
+        let mut command = python();
+        command.arg(Path::new(ROOT).join("tests/servers").join(script)).args(arguments);
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
