@@ -72,10 +72,11 @@ pub fn run(arguments: &Snapshot, common: &Common, talk: &Talk) -> Result<()> {
         list::refresh(&site.output, &built.theme, &site.config.site)?;
     }
     site.clean_inbox(&store)?;
+    let pictures = arguments.tell.pictures(&site, &store);
     drop(store);
     if talk.json {
         writeln!(std::io::stdout(), "{}", as_json(&kept, &built, &outdated))?;
-        return arguments.tell.tell(&site, &kept.row);
+        return arguments.tell.tell(&site, &kept.row, pictures);
     }
     built.troubles.iter().for_each(|trouble| talk.say(&format!("warning: {trouble}")));
     let at = archive::of(&site.output).join(&kept.row.id);
@@ -94,7 +95,7 @@ pub fn run(arguments: &Snapshot, common: &Common, talk: &Talk) -> Result<()> {
         talk.say(&format!("removed {gone} that outlived `keep` of `[archive]`"));
     }
     talk.say(&format!("open `{}`", at.join("index.html").display()));
-    arguments.tell.tell(&site, &kept.row)
+    arguments.tell.tell(&site, &kept.row, pictures)
 }
 
 /// Ends the program when the time is up. Whatever it is doing then is undone or finished by the next run, as

@@ -7,13 +7,18 @@ use chrono::Utc;
 use clap::Args;
 use lettre::message::Mailbox;
 
+use crate::analysis::snapshot::{DAY_HOURS, RANGES, snapshot};
 use crate::archive::index::Row;
 use crate::archive::{FOLDER, entry};
 use crate::cli::site::Site;
-use crate::send::letter::letter;
+use crate::pipeline::facts;
+use crate::report::picture::files::{Kind, Wanted, chart};
+use crate::report::picture::palette::Look;
+use crate::send::letter::{Picture, letter};
 use crate::send::mail;
 use crate::send::report::Report;
 use crate::send::webhook::{self, Hook, SECRET};
+use crate::store::Store;
 
 /// Whom to tell.
 #[derive(Debug, Args)]
@@ -26,15 +31,42 @@ pub struct Tell {
     webhook: Option<String>,
 }
 
+/// Charts in the body of a mail, by their names in the charts' table.
+const PICTURES: [&str; 2] = ["system", "health"];
+
 impl Tell {
+    /// The charts that a mail shows, of what the store holds now; none where no mail is sent.
+    ///
+    /// # Errors
+    /// If the store cannot be read or a chart not be drawn.
+    pub fn pictures(&self, site: &Site, store: &Store) -> Result<Vec<Picture>> {
+        if self.mail.is_empty() {
+            return Ok(Vec::new());
+        }
+        let facts = facts::all(&site.plan(), store, Vec::new())?;
+        let snapshot = snapshot(&facts);
+        let range = RANGES.iter().position(|range| range.1 == DAY_HOURS).expect("a day is a range of charts");
+        let picture = |name| {
+            let chart = chart(&snapshot, &Wanted { name, wrapper: None, range }, &site.config.site)?;
+            let png = chart.file(Kind::Png, Look::Light)?;
+            Ok(Picture { name: format!("{name}.png"), title: chart.title, png })
+        };
+        PICTURES.into_iter().map(picture).collect()
+    }
+
     /// Tells of a snapshot that is kept, whatever comes of telling.
-    pub fn tell(&self, site: &Site, row: &Row) -> Result<()> {
+    pub fn tell(&self, site: &Site, row: &Row, pictures: Result<Vec<Picture>>) -> Result<()> {
         if self.mail.is_empty() && self.webhook.is_none() {
             return Ok(());
         }
         let told = Report::read(&site.output, row, &site.config.site).map_or_else(
             |error| vec![Err(error)],
-            |report| vec![self.by_mail(site, &report), self.to_hook(&report)],
+            |report| {
+                vec![
+                    pictures.and_then(|pictures| self.by_mail(site, &report, pictures)),
+                    self.to_hook(&report),
+                ]
+            },
         );
         let failures: Vec<String> =
             told.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect();
@@ -50,12 +82,12 @@ impl Tell {
         )
     }
 
-    fn by_mail(&self, site: &Site, report: &Report) -> Result<()> {
+    fn by_mail(&self, site: &Site, report: &Report, pictures: Vec<Picture>) -> Result<()> {
         if self.mail.is_empty() {
             return Ok(());
         }
         let outside = (site.config.root.as_path(), variable as fn(&str) -> Option<String>);
-        mail::send(letter(report, Vec::new()), &self.mail, &site.config.mail, outside)
+        mail::send(letter(report, pictures), &self.mail, &site.config.mail, outside)
     }
 
     fn to_hook(&self, report: &Report) -> Result<()> {

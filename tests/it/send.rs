@@ -79,6 +79,16 @@ fn a_mail_arrives_with_its_figures_and_the_whole_report() {
     let attached = part(&mail, "text/html", true);
     assert_eq!(attached["name"], "dash-20260125T130000Z.html");
     assert_eq!(attached["sha256"], sha256(folder.read(&format!("{ENTRY}/report.html")).as_bytes()));
+    let pictures =
+        mail["parts"].as_array().expect("a list").iter().filter(|part| part["type"] == "image/png");
+    let pictures: Vec<_> = pictures.map(|part| (part["id"].as_str(), part["sha256"].as_str())).collect();
+    let drawn = ["system", "health"].map(|chart| {
+        let export = ["export", "chart", chart, "--format", "png", "--now", MOMENT];
+        (format!("<{chart}.png>"), sha256(&dash(&folder).args(export).assert().success().get_output().stdout))
+    });
+    let drawn: Vec<_> = drawn.iter().map(|(id, sha256)| (Some(id.as_str()), Some(sha256.as_str()))).collect();
+    assert_eq!(pictures, drawn);
+    assert!(html.contains("cid:system.png") && html.contains("cid:health.png"), "{html}");
 }
 
 /// A key and a certificate for `localhost`.
