@@ -28,6 +28,8 @@ pub struct WrapperFacts {
     /// Whether the history reaches as far back as the wrapper's own page and its lines in charts do. Without,
     /// it holds what other pages show of a wrapper that has not changed: a day and the health window.
     pub detailed: bool,
+    /// Whether the files of its own stand as they are, since nothing of it has changed.
+    pub stands: bool,
 }
 
 /// What is known at `moment_ms`.

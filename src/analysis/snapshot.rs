@@ -105,6 +105,8 @@ pub struct WrapperReport {
     pub activity: Vec<Event>,
     /// Absent where the facts are not detailed.
     pub detail: Option<Detail>,
+    /// Whether the files of its own stand as they are.
+    pub stands: bool,
 }
 
 /// What only the wrapper's own page and the charts show.
@@ -207,6 +209,7 @@ fn report(facts: &Facts, wrapper: &WrapperFacts, window: Window) -> WrapperRepor
         day: drawn.cloned().unwrap_or_else(|| range(facts, wrapper, DAY_HOURS)),
         activity: feed(events(wrapper, facts.moment_ms, &facts.settings)),
         detail,
+        stands: wrapper.stands,
     }
 }
 

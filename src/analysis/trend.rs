@@ -153,7 +153,12 @@ mod tests {
         Facts {
             moment_ms,
             settings: Settings { health: Default::default(), quiet_after_minutes: 60 },
-            wrappers: vec![WrapperFacts { id: Default::default(), history: history.into(), detailed: true }],
+            wrappers: vec![WrapperFacts {
+                id: Default::default(),
+                history: history.into(),
+                detailed: true,
+                stands: false,
+            }],
             in_flight: Vec::new(),
             sources: Vec::new(),
             files: Vec::new(),

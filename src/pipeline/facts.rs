@@ -8,7 +8,7 @@ use crate::analysis::activity::FEED_HOURS;
 use crate::analysis::facts::{Facts, WrapperFacts};
 use crate::analysis::snapshot::{BREAKDOWN_HOURS, DAY_HOURS, charted};
 use crate::analysis::window::MAX_HOURS;
-use crate::model::history::WrapperId;
+use crate::model::history::{History, WrapperId};
 use crate::model::quality::{FileState, SourceState};
 use crate::model::time::{hour_of, minute_of};
 use crate::pipeline::Plan;
@@ -27,22 +27,23 @@ pub fn shown(
     let is_changed = |id: &WrapperId| changed.is_none_or(|changed| changed.contains(&id.name));
     let (changed, rest): (Vec<_>, Vec<_>) = ids.into_iter().partition(is_changed);
     let page = page_span(plan);
-    let mut loaded = wrappers(store, changed, &page, true)?;
-    loaded.extend(wrappers(store, rest, &glance_span(plan), false)?);
+    let mut loaded = wrappers(store, changed, &page)?;
+    let rest = wrappers(store, rest, &glance_span(plan))?;
+    loaded.extend(rest.into_iter().map(|wrapper| WrapperFacts { detailed: false, stands: true, ..wrapper }));
     loaded.sort_by(|a, b| a.id.cmp(&b.id));
     let mut facts = with_wrappers(plan, store, sources, loaded)?;
-    for at in charted(&facts) {
-        if !facts.wrappers[at].detailed {
-            let id = facts.wrappers[at].id.clone();
-            facts.wrappers[at] = wrappers(store, vec![id], &page, true)?.remove(0);
-        }
+    let mut lines = charted(&facts);
+    lines.retain(|&at| !facts.wrappers[at].detailed);
+    let ids = lines.iter().map(|&at| facts.wrappers[at].id.clone()).collect();
+    for (at, wrapper) in lines.into_iter().zip(wrappers(store, ids, &page)?) {
+        facts.wrappers[at] = WrapperFacts { stands: true, ..wrapper };
     }
     Ok(facts)
 }
 
 /// All that can be asked for.
 pub fn all(plan: &Plan, store: &Store, sources: Vec<SourceState>) -> Result<Facts> {
-    let wrappers = wrappers(store, store.wrappers()?, &whole_span(plan), true)?;
+    let wrappers = wrappers(store, store.wrappers()?, &whole_span(plan))?;
     with_wrappers(plan, store, sources, wrappers)
 }
 
@@ -65,10 +66,16 @@ fn with_wrappers(
     })
 }
 
-fn wrappers(store: &Store, ids: Vec<WrapperId>, span: &Span, detailed: bool) -> Result<Vec<WrapperFacts>> {
+fn wrappers(store: &Store, ids: Vec<WrapperId>, span: &Span) -> Result<Vec<WrapperFacts>> {
     let histories = store.histories(&ids, span)?;
     let wrappers = ids.into_iter().zip(histories);
-    Ok(wrappers.map(|(id, history)| WrapperFacts { id, history: history.into(), detailed }).collect())
+    let facts = |(id, history): (_, History)| WrapperFacts {
+        id,
+        history: history.into(),
+        detailed: true,
+        stands: false,
+    };
+    Ok(wrappers.map(facts).collect())
 }
 
 fn whole_span(plan: &Plan) -> Span {

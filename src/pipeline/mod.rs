@@ -84,9 +84,13 @@ fn build_once(store: &mut Store, plan: &Plan, progress: &(dyn Fn(Progress) + Syn
         _ => {
             let changed = stands.map(|stands| stands.changed);
             let facts = facts::shown(plan, store, read.sources.clone(), changed.as_ref())?;
-            let snapshot = snapshot(&facts);
-            let site = site(&snapshot, &theme, plan.site)?;
-            let published = publish(&site, plan.output, &stamp(&snapshot))?;
+            let (site, stamp) = {
+                let snapshot = snapshot(&facts);
+                (site(&snapshot, &theme, plan.site)?, stamp(&snapshot))
+            };
+            // To free the past of many wrappers takes as long as to write what has changed.
+            let ((), published) = parallel::join(|| drop(facts), || publish(&site, plan.output, &stamp));
+            let published = published?;
             store.set_published(&Next::output(plan)?, &next.record(&published.manifest.id))?;
             published
         }

@@ -48,7 +48,7 @@ pub fn add(site: &mut Site, facts: &Facts, title: &str, currency: &str) -> Resul
     };
     site.add(INDEX, serde_json::to_vec(&index)?)?;
     let histories = parallel::map(&facts.wrappers, |wrapper| {
-        wrapper.detailed.then(|| write_history(&wrapper.history, facts.moment_ms))
+        (!wrapper.stands).then(|| write_history(&wrapper.history, facts.moment_ms))
     });
     for (wrapper, history) in facts.wrappers.iter().zip(histories) {
         let path = history_path(&wrapper.id.slug);

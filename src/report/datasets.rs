@@ -169,7 +169,7 @@ pub fn add(site: &mut Site, snapshot: &Snapshot) -> Result<()> {
     site.add("api/charts/health.json", serde_json::to_vec(&charts::health::health(facts))?)?;
     let metrics = parallel::map(&snapshot.wrappers, |wrapper| {
         let answer = || metrics(&wrapper.summary.name, &wrapper.day, moment_ms).to_string();
-        wrapper.detail.is_some().then(answer)
+        (!wrapper.stands).then(answer)
     });
     for (wrapper, answer) in snapshot.wrappers.iter().zip(metrics) {
         let path = format!("api/wrappers/{}/metrics.json", wrapper.summary.slug);

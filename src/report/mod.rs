@@ -307,8 +307,9 @@ pub fn render(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Re
 
 /// A wrapper's own page; `None` where it stands as it is.
 fn wrapper_page(snapshot: &Snapshot, at: usize, theme: &Theme, frame: &Frame) -> Result<Option<String>> {
-    let Some(detail) = &snapshot.wrappers[at].detail else { return Ok(None) };
-    let status = snapshot.wrappers[at].summary.health.status;
+    let wrapper = &snapshot.wrappers[at];
+    let Some(detail) = wrapper.detail.as_ref().filter(|_| !wrapper.stands) else { return Ok(None) };
+    let status = wrapper.summary.health.status;
     let frame = Frame { status, troubled: usize::from(status < Status::Healthy), ..*frame };
     let view = pages::wrapper::view(snapshot, at, detail, frame.currency)?;
     theme.page("wrapper.html", &frame, view).map(Some)

@@ -13,6 +13,7 @@ use crate::serve::docs::EVENTS;
 use crate::serve::metrics::CONTENT_TYPE;
 use crate::serve::operations::{LINES, MOST_BYTES, MOST_RECORD_BYTES, MOST_RECORDS};
 use crate::serve::sign_in::COOKIE_NAME;
+use crate::sources::record::{MOST_TOKENS, MOST_UNITS};
 
 /// What a question can go wrong with.
 const BAD: &str = "A parameter is out of its bounds";
@@ -111,8 +112,8 @@ fn report() -> Value {
 /// What a record may say; `wrapper_name` and one of the times are needed.
 fn reported_operation() -> Value {
     let time = json!({"type": "string", "format": "date-time"});
-    let amount = json!({"type": "number", "minimum": 0, "maximum": 1_000_000_000});
-    let tokens = json!({"type": "integer", "minimum": 0, "maximum": 1_000_000_000});
+    let amount = json!({"type": "number", "minimum": 0, "maximum": MOST_UNITS as u64});
+    let tokens = json!({"type": "integer", "minimum": 0, "maximum": MOST_TOKENS});
     let statuses = ["success", "error", "fallback", "timeout", "cancelled"];
     let properties = properties(&[
         ("wrapper_name", json!({"type": "string", "minLength": 1, "pattern": "[A-Za-z]"})),

@@ -83,7 +83,7 @@ pub fn routes(shared: &Shared) -> BoxedFilter<(Response,)> {
             .map(move |upgrade, _, request, pass, held| {
                 live::open(upgrade, &request, Entrant { pass, held }, &seats)
             }))
-        .or(path!("ws").map(live::upgrade_required))
+        .or(path!("ws").and(warp::get()).map(live::upgrade_required))
         .or(visit(sign_in::SIGN_IN).then(move |visit| sign_in::sign_in(Arc::clone(&keeper), visit)))
         .or(visit(sign_in::SIGN_OUT).then(move |visit| sign_in::sign_out(Arc::clone(&leaving), visit)))
         .or(path(sign_in::STYLE).and(path::end()).map(sign_in::style))

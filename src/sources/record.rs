@@ -23,9 +23,9 @@ const NAME_START_CHARS: usize = 180;
 const MS_TO_NS: usize = 6;
 const UNIT_TO_PICO: usize = 12;
 
-/// Most tokens, and most milliseconds or currency units, of one operation.
-const MOST_TOKENS: u64 = 1_000_000_000_000_000;
-const MOST_UNITS: i128 = 1_000_000_000_000;
+/// Most tokens, and most milliseconds or currency units, of one operation; more is a mistake.
+pub const MOST_TOKENS: u64 = 1_000_000_000_000_000;
+pub const MOST_UNITS: i128 = 1_000_000_000_000;
 
 /// The native fields that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

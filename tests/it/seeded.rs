@@ -67,6 +67,7 @@ pub fn week() -> Facts {
         id: WrapperId { name: name.clone(), slug: format!("w{at}") },
         history: history(at as u64 + 1, character).into(),
         detailed: true,
+        stands: false,
     });
     let in_flight = InFlight {
         key: 1,

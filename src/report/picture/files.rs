@@ -119,13 +119,14 @@ pub fn add(site: &mut Site, snapshot: &Snapshot, settings: &SiteSettings) -> Res
     Ok(())
 }
 
-/// Path and bytes of each file of a wrapper; `None` where its past is not at hand, since nothing of it changed.
+/// Path and bytes of each file of a wrapper; `None` where they stand as they are.
 fn of_wrapper(
     wrapper: &WrapperReport,
     snapshot: &Snapshot,
     settings: &SiteSettings,
 ) -> Result<Option<Files>> {
-    let Some(of) = OfWrapper::of(wrapper, &settings.currency) else { return Ok(None) };
+    let of = OfWrapper::of(wrapper, &settings.currency);
+    let Some(of) = of.filter(|_| !wrapper.stands) else { return Ok(None) };
     let mut files = Vec::new();
     for row in &OfWrapper::CHARTS {
         let chart = captioned(row, &of, (&wrapper.summary.name, day()), snapshot);

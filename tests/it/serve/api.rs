@@ -213,8 +213,10 @@ async fn nothing_can_be_changed() {
             assert_eq!((answer.status, answer.header("allow")), (405, "GET, HEAD"), "{method} {target}");
             assert_eq!(answer.json()["error"]["code"], "method_not_allowed");
         }
-        let answer = server.ask(method, "/index.html", &[]).await;
-        assert_eq!((answer.status, answer.header("allow")), (405, "GET, HEAD"), "{method}");
+        for target in ["/index.html", "/ws"] {
+            let answer = server.ask(method, target, &[]).await;
+            assert_eq!((answer.status, answer.header("allow")), (405, "GET, HEAD"), "{method} {target}");
+        }
     }
     let large = server.ask("POST", "/api/system/health", &[("content-length", "70000")]).await;
     assert_eq!((large.status, large.json()["error"]["code"].clone()), (413, json!("payload_too_large")));
