@@ -174,7 +174,9 @@ pub fn health_at(wrapper: &WrapperFacts, moment_ms: i64, window: Window, setting
 /// Counters of a window that moves forward, kept by adding what comes in and taking off what falls out.
 struct Sliding<'a> {
     history: &'a History,
-    window: Window,
+    /// How many minutes have come in, and how many of them have fallen out.
+    entered: usize,
+    left: usize,
     counts: Bucket,
     /// Whether the last move took up an operation.
     came: bool,
@@ -182,8 +184,7 @@ struct Sliding<'a> {
 
 impl<'a> Sliding<'a> {
     fn new(history: &'a History) -> Sliding<'a> {
-        let window = Window { from: i64::MIN, to: i64::MIN };
-        Sliding { history, window, counts: Bucket::default(), came: false }
+        Sliding { history, entered: 0, left: 0, counts: Bucket::default(), came: false }
     }
 
     /// The sum over `window`, which must not lie before the last one. Latency, which cannot be taken off,
@@ -191,14 +192,15 @@ impl<'a> Sliding<'a> {
     fn move_to(&mut self, window: Window, latency: bool) -> Bucket {
         let minutes = &self.history.minutes;
         self.came = false;
-        for (_, bucket) in slice(minutes, self.window.to.max(window.from), window.to) {
+        while let Some((at, bucket)) = minutes.get(self.entered).filter(|(at, _)| *at < window.to) {
             add(&mut self.counts, bucket, u64::wrapping_add);
-            self.came |= bucket.total() > 0;
+            self.came |= *at >= window.from && bucket.total() > 0;
+            self.entered += 1;
         }
-        for (_, bucket) in slice(minutes, self.window.from, self.window.to.min(window.from)) {
-            add(&mut self.counts, bucket, u64::wrapping_sub);
+        while self.left < self.entered && minutes[self.left].0 < window.from {
+            add(&mut self.counts, &minutes[self.left].1, u64::wrapping_sub);
+            self.left += 1;
         }
-        self.window = window;
         if latency {
             return window.sum(self.history);
         }

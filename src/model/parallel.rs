@@ -24,25 +24,29 @@ pub fn each_with<T: Sync, Tool, R: Send>(
         let mut tool = tool();
         return items.iter().for_each(|item| take(work(&mut tool, item)));
     }
+    // To be woken costs more than most of the work, and the last few of many should end at the same time.
+    let few = (items.len() / (threads * 64)).max(1);
+    let parts: Vec<&[T]> = items.chunks(few).collect();
     let next = AtomicUsize::new(0);
     let (sender, results) = mpsc::channel();
     thread::scope(|scope| {
         for sender in vec![sender; threads] {
             scope.spawn(|| {
                 let (sender, mut tool) = (sender, tool());
-                while let Some((at, item)) = {
+                while let Some((at, part)) = {
                     let at = next.fetch_add(1, Ordering::Relaxed);
-                    items.get(at).map(|item| (at, item))
+                    parts.get(at).map(|part| (at, part))
                 } {
-                    sender.send((at, work(&mut tool, item))).expect("the receiver outlives the scope");
+                    let done: Vec<R> = part.iter().map(|item| work(&mut tool, item)).collect();
+                    sender.send((at, done)).expect("the receiver outlives the scope");
                 }
             });
         }
         let (mut early, mut taken) = (BTreeMap::new(), 0);
-        for (at, result) in results {
-            early.insert(at, result);
-            while let Some(result) = early.remove(&taken) {
-                take(result);
+        for (at, done) in results {
+            early.insert(at, done);
+            while let Some(done) = early.remove(&taken) {
+                done.into_iter().for_each(&mut take);
                 taken += 1;
             }
         }
@@ -83,5 +87,6 @@ mod tests {
         let items: Vec<u64> = (0..1000).collect();
         assert_eq!(map(&items, |item| item * 2), items.iter().map(|item| item * 2).collect::<Vec<_>>());
         assert!(map(&items[..0], |item| *item).is_empty());
+        assert_eq!(map(&items[..3], |item| *item), [0, 1, 2]);
     }
 }
