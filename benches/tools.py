@@ -46,10 +46,12 @@ def sample(binary, path, operations, wrappers=5, days=7):
     whole = path.with_suffix(".whole")
     with whole.open("wb") as out:
         subprocess.run(command + ["--rate", f"{rate:.3f}/min"], stdout=out, check=True)
-    # The newest ones: a log ends now.
-    with path.open("wb") as out:
+    # The newest ones: a log ends now. What is there under its name is whole, even if this was stopped before.
+    newest = path.with_suffix(".newest")
+    with newest.open("wb") as out:
         subprocess.run(["tail", "-n", str(operations), str(whole)], stdout=out, check=True)
     whole.unlink()
+    newest.rename(path)
     return path
 
 
