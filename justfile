@@ -22,6 +22,7 @@ serve *ARGS:
 bench *ARGS:
     python3 benches/run.py {{ARGS}}
     node benches/page.mjs
+    python3 benches/archive.py
 
 # The daemon beside nginx, and how soon sockets are told
 bench-serve *ARGS:
