@@ -244,7 +244,7 @@ mod tests {
     fn wrapper(minutes: Vec<(i64, Bucket)>) -> WrapperFacts {
         let first_end_ms = minutes.first().map_or(0, |minute| minute.1.last_end_ms);
         let history = History { first_end_ms, minutes, ..History::default() };
-        WrapperFacts { id: Default::default(), history: history.into(), detailed: true, stands: false }
+        WrapperFacts::whole(Default::default(), history)
     }
 
     fn settings() -> Settings {

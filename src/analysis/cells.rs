@@ -204,7 +204,6 @@ fn error_cells(wrapper: &WrapperFacts, window: Window, step: i64, names: &[Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::facts::Settings;
     use crate::model::history::History;
     use crate::model::notes::Notes;
     use crate::model::rollup::SeriesName;
@@ -245,21 +244,7 @@ mod tests {
         history.series_days.insert(SeriesName::default(), cells(40, 40));
         let errors = history.hours.iter().map(|(hour, _)| (("429".to_owned(), *hour), 1)).collect();
         history.notes.push((0, Notes { errors, ..Notes::default() }));
-        let facts = Facts {
-            moment_ms,
-            settings: Settings { health: Default::default(), quiet_after_minutes: 60 },
-            wrappers: vec![WrapperFacts {
-                id: Default::default(),
-                history: history.into(),
-                detailed: true,
-                stands: false,
-            }],
-            in_flight: Vec::new(),
-            sources: Vec::new(),
-            files: Vec::new(),
-            reached: Default::default(),
-            set_aside: Vec::new(),
-        };
+        let facts = Facts::of_wrappers(vec![WrapperFacts::whole(Default::default(), history)], moment_ms);
         let (ranges, cells) = ranges(&facts, &facts.wrappers[0]);
         for (range, RangeCells { models, errors, .. }) in ranges.iter().zip(&cells.ranges) {
             let starts: Vec<i64> = errors.points.iter().map(|(at, _)| *at).collect();

@@ -49,7 +49,29 @@ pub struct Facts {
     pub set_aside: Vec<SetAside>,
 }
 
+impl WrapperFacts {
+    /// A wrapper whose past is at hand, and whose files are to be written.
+    pub fn whole(id: WrapperId, history: impl Into<Arc<History>>) -> WrapperFacts {
+        WrapperFacts { id, history: history.into(), detailed: true, stands: false }
+    }
+}
+
 impl Facts {
+    /// Of these wrappers, and nothing else, with the default settings.
+    #[cfg(test)]
+    pub fn of_wrappers(wrappers: Vec<WrapperFacts>, moment_ms: i64) -> Facts {
+        Facts {
+            moment_ms,
+            settings: Settings { health: Default::default(), quiet_after_minutes: 60 },
+            wrappers,
+            in_flight: Vec::new(),
+            sources: Vec::new(),
+            files: Vec::new(),
+            reached: Default::default(),
+            set_aside: Vec::new(),
+        }
+    }
+
     pub fn wrapper(&self, name: &str) -> Option<&WrapperFacts> {
         let at = self.wrappers.binary_search_by(|wrapper| wrapper.id.name.as_str().cmp(name)).ok()?;
         Some(&self.wrappers[at])

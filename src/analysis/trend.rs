@@ -141,7 +141,6 @@ fn counts(history: &History, window: Window) -> Bucket {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::facts::Settings;
     use crate::analysis::snapshot::{DAY_HOURS, range, snapshot};
     use proptest::prelude::*;
 
@@ -150,21 +149,7 @@ mod tests {
             (at, Bucket { success, error, last_end_ms: at * MINUTE_MS, ..Bucket::default() })
         };
         let history = History { minutes: minutes.iter().map(bucket).collect(), ..History::default() };
-        Facts {
-            moment_ms,
-            settings: Settings { health: Default::default(), quiet_after_minutes: 60 },
-            wrappers: vec![WrapperFacts {
-                id: Default::default(),
-                history: history.into(),
-                detailed: true,
-                stands: false,
-            }],
-            in_flight: Vec::new(),
-            sources: Vec::new(),
-            files: Vec::new(),
-            reached: Default::default(),
-            set_aside: Vec::new(),
-        }
+        Facts::of_wrappers(vec![WrapperFacts::whole(Default::default(), history)], moment_ms)
     }
 
     #[test]

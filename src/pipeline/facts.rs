@@ -8,7 +8,7 @@ use crate::analysis::activity::FEED_HOURS;
 use crate::analysis::facts::{Facts, WrapperFacts};
 use crate::analysis::snapshot::{BREAKDOWN_HOURS, DAY_HOURS, charted};
 use crate::analysis::window::MAX_HOURS;
-use crate::model::history::{History, WrapperId};
+use crate::model::history::WrapperId;
 use crate::model::quality::{FileState, SourceState};
 use crate::model::time::{hour_of, minute_of};
 use crate::pipeline::Plan;
@@ -69,13 +69,7 @@ fn with_wrappers(
 fn wrappers(store: &Store, ids: Vec<WrapperId>, span: &Span) -> Result<Vec<WrapperFacts>> {
     let histories = store.histories(&ids, span)?;
     let wrappers = ids.into_iter().zip(histories);
-    let facts = |(id, history): (_, History)| WrapperFacts {
-        id,
-        history: history.into(),
-        detailed: true,
-        stands: false,
-    };
-    Ok(wrappers.map(facts).collect())
+    Ok(wrappers.map(|(id, history)| WrapperFacts::whole(id, history)).collect())
 }
 
 fn whole_span(plan: &Plan) -> Span {

@@ -242,19 +242,7 @@ mod tests {
 
     #[test]
     fn nothing_to_export_is_still_a_file() {
-        let facts = Facts {
-            moment_ms: 0,
-            settings: crate::analysis::facts::Settings {
-                health: Default::default(),
-                quiet_after_minutes: 60,
-            },
-            wrappers: Vec::new(),
-            in_flight: Vec::new(),
-            sources: Vec::new(),
-            files: Vec::new(),
-            reached: Default::default(),
-            set_aside: Vec::new(),
-        };
+        let facts = Facts::of_wrappers(Vec::new(), 0);
         let text = |format| {
             let mut out = Vec::new();
             Export { format, hours: 1, wrapper: None }.write(&facts, &mut out).expect("memory");

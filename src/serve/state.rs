@@ -111,7 +111,7 @@ fn facts(manifest: &Manifest, files: &Files, before: Option<&Current>) -> Result
                 Arc::new(history.ok_or_else(|| anyhow!("`{path}` cannot be read; build the site again"))?)
             }
         };
-        wrappers.push(WrapperFacts { id, history, detailed: true, stands: false });
+        wrappers.push(WrapperFacts::whole(id, history));
     }
     Ok(Facts {
         moment_ms: index.moment_ms,

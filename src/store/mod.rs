@@ -2,8 +2,8 @@
 //!
 //! One SQLite file, `.dash/store.db` in the site's folder. The ledger and the buckets it accounts for change
 //! in one transaction, so that a build that dies repeats nothing and loses nothing. Buckets lie in chunks,
-//! one row for all buckets of a wrapper in an hour, a day or a month (see [`chunks`]): a build reads and
-//! writes few rows, and an append touches five.
+//! one row for all buckets of a wrapper in an hour, six or a day (see [`chunks`]): a build reads and writes few
+//! rows, and an append touches five.
 
 pub mod lock;
 pub mod damage;

@@ -63,11 +63,9 @@ pub fn week() -> Facts {
     ];
     named.extend(HOSTILE.iter().map(|name| ((*name).to_owned(), Character { per_minute: 0.2, ..calm })));
     named.sort_by(|a, b| a.0.cmp(&b.0));
-    let wrappers = named.iter().enumerate().map(|(at, (name, character))| WrapperFacts {
-        id: WrapperId { name: name.clone(), slug: format!("w{at}") },
-        history: history(at as u64 + 1, character).into(),
-        detailed: true,
-        stands: false,
+    let wrappers = named.iter().enumerate().map(|(at, (name, character))| {
+        let id = WrapperId { name: name.clone(), slug: format!("w{at}") };
+        WrapperFacts::whole(id, history(at as u64 + 1, character))
     });
     let in_flight = InFlight {
         key: 1,

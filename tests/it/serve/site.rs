@@ -105,7 +105,7 @@ fn wrapper(at: usize, name: &str, moment_ms: i64) -> WrapperFacts {
         add(&mut history.hours, hour_of(end_ms), &operation);
         add(&mut history.days, day_of(end_ms), &operation);
     }
-    WrapperFacts { id, history: history.into(), detailed: true, stands: false }
+    WrapperFacts::whole(id, history)
 }
 
 fn add(level: &mut Vec<(i64, Bucket)>, at: i64, operation: &Operation) {
