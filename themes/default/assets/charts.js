@@ -118,12 +118,21 @@ dash.charts = (() => {
 
   let lastLabel = "";
 
-  function draw(element) {
+  const isNarrow = (element) => element.clientWidth <= 420;
+
+  // What a figure depends on besides the values.
+  const keyOf = (element, { hidden }) => JSON.stringify([range, isNarrow(element), colour("--chart-text"), [...hidden]]);
+
+  function isStale(element) {
     const state = stateOf(element);
-    const narrow = element.clientWidth <= 420;
-    const key = JSON.stringify([range, narrow, colour("--chart-text"), [...state.hidden]]);
-    if (state.drawn === key || element.closest("[hidden]")) return;
-    state.drawn = key;
+    return state.drawn !== keyOf(element, state) && !element.closest("[hidden]");
+  }
+
+  function draw(element) {
+    if (!isStale(element)) return;
+    const state = stateOf(element);
+    const narrow = isNarrow(element);
+    state.drawn = keyOf(element, state);
     const figure = prepare(element, state, narrow);
     const fresh = !element._fullLayout;
     Plotly.react(element, figure.data, figure.layout, config(figure.layout.xaxis.type === "date"));
@@ -134,9 +143,21 @@ dash.charts = (() => {
     element.on("plotly_doubleclick", leaveZoom);
   }
 
-  function drawInView() {
-    if (!window.Plotly || !range) return;
-    for (const element of places()) if (inView.has(element)) draw(element);
+  // Whether `drawInView` is at it.
+  let drawing = false;
+
+  // One chart a task, so that the page answers in between; the first in view comes first.
+  async function drawInView() {
+    if (drawing || !window.Plotly || !range) return;
+    drawing = true;
+    try {
+      for (let next; (next = [...places()].find((element) => inView.has(element) && isStale(element))); ) {
+        draw(next);
+        await new Promise((resolve) => setTimeout(resolve));
+      }
+    } finally {
+      drawing = false;
+    }
   }
 
   const observer = new IntersectionObserver((entries) => {
@@ -193,7 +214,7 @@ dash.charts = (() => {
   }
 
   addEventListener("hashchange", setRange);
-  addEventListener("load", () => {
+  document.addEventListener("DOMContentLoaded", () => {
     // A page in one file carries no Plotly: of its charts only the values can be saved.
     document.documentElement.classList.toggle("no-plotly", !window.Plotly);
     drawInView();
