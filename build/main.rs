@@ -242,7 +242,7 @@ fn font_face(woff2: &Path) -> Result<String, String> {
 
 /// The script of all pages that need not run before they are drawn.
 fn script(theme: &Path, packages: &Path) -> Result<String, String> {
-    let mut script = without_source_map(&read(&packages.join(IDIOMORPH))?);
+    let mut script = without_source_map(&read(&packages.join(IDIOMORPH))?) + "\n;window.dash ??= {};";
     for name in SCRIPTS {
         script = script + "\n;" + &read(&theme.join("assets").join(name))?;
     }

@@ -34,11 +34,12 @@ dash.update = () => {
   const colours = { auto: "as the system", light: "light", dark: "dark" };
   const button = document.getElementById("theme-button");
   const label = document.getElementById("theme-label");
-  const say = (choice) => {
-    button.title = label.textContent = `Colours: ${colours[choice]}`;
+  const say = () => {
+    button.title = label.textContent = `Colours: ${colours[document.documentElement.dataset.themeChoice ?? "auto"]}`;
   };
-  button.addEventListener("click", () => say(dash.theme.next()));
-  say(dash.theme.current());
+  button.addEventListener("click", () => dash.theme.next());
+  document.documentElement.addEventListener("dash:theme", say);
+  say();
 
   // The page as it came is drawn first.
   const start = () => {

@@ -1,19 +1,29 @@
-// What has to be known before anything is drawn: light or dark, and whether the typeface is there.
+// What has to be known before anything is drawn: light or dark, and whether the typeface is there. The page is read
+// meanwhile, and drawn after; browsers that do not know `blocking` have it sooner than the larger style sheet.
 "use strict";
-window.dash = {};
+window.dash ??= {};
 
-// Nothing waits for the typeface, and a page that stands does not change its letters: where it comes late, this
-// page has the system's, and the next one finds it kept by the browser.
+// A page that stands does not change its letters: where the typeface comes late, this page has the system's, and the
+// next one finds it kept by the browser. Only where the way to the host is short, or taken before, is there a moment's
+// wait for it.
 (() => {
-  const face = new FontFace("Inter", `url("${document.documentElement.dataset.font}")`, { weight: "100 900" });
+  const page = document.documentElement;
+  const face = new FontFace("Inter", `url("${page.dataset.font}")`, { weight: "100 900" });
+  const [way] = performance.getEntriesByName(document.currentScript.src);
   let drawn = false;
-  requestAnimationFrame(() => {
+  const draw = () => {
     drawn = true;
-  });
-  face.load().then(
-    () => drawn || document.fonts.add(face),
-    () => {},
-  );
+    page.classList.remove("waits");
+  };
+  if (way?.duration > 30) requestAnimationFrame(draw);
+  else {
+    page.classList.add("waits");
+    setTimeout(draw, 100);
+  }
+  face.load().then(() => {
+    if (!drawn) document.fonts.add(face);
+    draw();
+  }, draw);
 })();
 
 // Light or dark: as the system has it, or as the reader chose.
@@ -45,11 +55,10 @@ dash.theme = (() => {
       // As above.
     }
     apply();
-    return choice;
   }
 
   page.classList.add("js");
   system.addEventListener("change", apply);
   apply();
-  return { next, current: () => choice };
+  return { next };
 })();
