@@ -139,6 +139,11 @@ async fn prometheus_can_read_the_metrics() {
         found.unwrap_or_else(|| panic!("no {name} with {label}={wanted}")).2
     };
     assert_eq!(value("dash_http_responses_total", "code", "4xx"), 1.0);
+    assert_eq!(
+        value("dash_http_responses_total", "code", "2xx"),
+        1.0,
+        "the page that was asked for at first"
+    );
     assert!(value("process_resident_memory_bytes", "", "") > 1e6);
     let names: BTreeSet<_> = samples.iter().filter_map(|sample| sample.1.get("wrapper").cloned()).collect();
     assert_eq!(names, NAMES.iter().map(|name| (*name).to_owned()).collect());
