@@ -34,6 +34,7 @@ pub mod openapi;
 pub mod operations;
 pub mod patience;
 pub mod prepared;
+pub mod reported;
 pub mod routes;
 pub mod sign_in;
 pub mod spool;
