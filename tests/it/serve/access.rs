@@ -162,6 +162,83 @@ async fn roles_bound_what_one_may_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn forged_tokens_and_cookies_let_nobody_in() {
+    let (server, tokens) = guarded(|_| {}).await;
+    let token = tokens.admin.strip_prefix("Bearer ").expect("a bearer");
+    let cookie = cookie(&sign_in(&server, "ana", PASSWORD, &[]).await);
+    let secret = cookie.split_once('=').expect("a pair").1;
+    let swapped = |text: &str| {
+        let (start, last) = text.split_at(text.len() - 1);
+        format!("{start}{}", if last == "a" { "b" } else { "a" })
+    };
+    let forged = [
+        ("authorization", String::new()),
+        ("authorization", "Bearer".to_owned()),
+        ("authorization", "Bearer ".to_owned()),
+        ("authorization", token.to_owned()),
+        ("authorization", format!("Basic {token}")),
+        ("authorization", format!("Bearer {}", &token[..token.len() - 1])),
+        ("authorization", format!("Bearer {}", swapped(token))),
+        ("authorization", format!("Bearer {}", token.to_ascii_uppercase())),
+        ("authorization", format!("Bearer {token}, {token}")),
+        ("authorization", format!("Bearer {secret}")),
+        ("cookie", "dash-session".to_owned()),
+        ("cookie", "dash-session=".to_owned()),
+        ("cookie", format!("dash-session={}", swapped(secret))),
+        ("cookie", format!("dash-session={token}")),
+        ("cookie", format!("dash-session=\"{secret}\"")),
+        ("cookie", format!("DASH-SESSION={secret}")),
+        ("x-forwarded-user", "ana".to_owned()),
+    ];
+    for (name, value) in &forged {
+        for target in ["/about", "/api/system/health"] {
+            let status = server.ask("GET", target, &[(name, value)]).await.status;
+            // After a few, attempts are not even looked at.
+            assert!(matches!(status, 401 | 429), "{name}: {value}: {status}");
+        }
+    }
+    assert_eq!(server.ask("GET", "/about", &[("authorization", &tokens.viewer)]).await.status, 200);
+    assert_eq!(server.ask("GET", "/about", &[("cookie", &cookie)]).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_and_a_socket_lose_what_their_user_may_no_longer_do() {
+    let (server, _) = guarded(|_| {}).await;
+    let cookie = cookie(&sign_in(&server, "ana", PASSWORD, &[]).await);
+    let with = [("cookie", cookie.as_str())];
+    assert_eq!(server.ask("GET", "/api/sessions", &with).await.status, 200);
+    let socket = connect(&server, ("cookie", &cookie)).await.expect("it upgrades");
+    let path = server.home.path().join(FILE);
+    let mut accounts = Accounts::read(&path).expect("readable");
+    accounts.set_user("ana", PASSWORD, Role::Viewer).expect("valid");
+    accounts.write(&path).expect("writable");
+    assert_eq!(closed(socket).await, 1008);
+    assert_ne!(server.ask("GET", "/api/sessions", &with).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_in_leads_nowhere_else() {
+    let (server, _) = guarded(|_| {}).await;
+    for to in [
+        "//evil.example",
+        "https://evil.example",
+        "%5c%5cevil.example",
+        "/%5cevil.example",
+        "javascript:alert(1)",
+        "a%0d%0aset-cookie:%20a=b",
+        "%00",
+        "../../evil.example",
+    ] {
+        let body = format!("name=ana&password={}&to={to}", PASSWORD.replace(' ', "+"));
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        let answer = server.post("/sign-in", &form, body.as_bytes()).await;
+        // What begins so has neither scheme nor host, whatever follows.
+        assert!(answer.status == 303 && answer.header("location").starts_with("./"), "{to}: {answer:?}");
+        assert!(answer.header("set-cookie").starts_with("dash-session="), "{to}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn guessing_is_slowed_down() {
     let (server, tokens) = guarded(|_| {}).await;
     for _ in 0..5 {

@@ -193,7 +193,7 @@ async fn the_manifest_is_served_too() {
 }
 
 /// Ways out of the folder, and to files in it that are not part of the site.
-const ATTACKS: [&str; 26] = [
+const ATTACKS: [&str; 38] = [
     "/../secret.txt",
     "/../../secret.txt",
     "/./../secret.txt",
@@ -207,6 +207,18 @@ const ATTACKS: [&str; 26] = [
     "/..%c0%afsecret.txt",
     "/%c0%ae%c0%ae/secret.txt",
     "/..;/secret.txt",
+    "/%2e%2e%5csecret.txt",
+    "/%2e%2e;/secret.txt",
+    "/.%2e/secret.txt",
+    "/..%00/secret.txt",
+    "/..%252fsecret.txt",
+    "/%25252e%25252e%25252fsecret.txt",
+    "/%c0%ae%c0%ae%c0%afsecret.txt",
+    "/%e0%80%ae%e0%80%ae/secret.txt",
+    "/%ef%bc%8e%ef%bc%8e/secret.txt",
+    "/%u002e%u002e/secret.txt",
+    "/archive/%2e%2e/%2e%2e/secret.txt",
+    "/%2fetc%2fpasswd",
     "//secret.txt",
     "///etc/passwd",
     "/etc/passwd",
