@@ -9,7 +9,7 @@ use crate::model::notes::{Notes, Sample};
 use crate::model::sketch::Sketch;
 
 /// First byte of every encoded chunk; a change of layout gets a new one.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// Appends a value to bytes.
 pub trait Encode {
@@ -198,26 +198,17 @@ impl<T: Decode> Decode for Option<T> {
 
 impl Encode for Sketch {
     fn encode(&self, out: &mut Vec<u8>) {
-        (self.bins().len() as u64).encode(out);
-        let mut before = 0i64;
-        for &(bin, count) in self.bins() {
-            (i64::from(bin) - before).encode(out);
-            u64::from(count).encode(out);
-            before = i64::from(bin);
-        }
+        (self.as_bytes().len() as u64).encode(out);
+        out.extend_from_slice(self.as_bytes());
     }
 }
 
 impl Decode for Sketch {
     fn decode(input: &mut &[u8]) -> Option<Sketch> {
-        let length = u64::decode(input)?;
-        (length <= input.len() as u64).then_some(())?;
-        let (mut bin, mut bins) = (0i64, Vec::with_capacity(length as usize));
-        for _ in 0..length {
-            bin = bin.checked_add(i64::decode(input)?)?;
-            bins.push((i16::try_from(bin).ok()?, u32::try_from(u64::decode(input)?).ok()?));
-        }
-        Sketch::from_bins(bins)
+        let length = usize::try_from(u64::decode(input)?).ok()?;
+        let (bytes, rest) = input.split_at_checked(length)?;
+        *input = rest;
+        Sketch::from_bytes(bytes)
     }
 }
 

@@ -77,7 +77,6 @@ fn write_history(history: &History, moment_ms: i64) -> Vec<u8> {
         (chunk.len() as u64).encode(&mut out);
         out.extend_from_slice(chunk);
     }
-    history.minutes.encode(&mut out);
     history.hours[hours..].encode(&mut out);
     history.days[newest_day..].encode(&mut out);
     out
@@ -102,7 +101,6 @@ impl Decode for Published {
             minutes.extend(from_bytes::<Vec<_>>(chunk)?);
             *input = rest;
         }
-        minutes.extend(Vec::<(i64, Bucket)>::decode(input)?);
         let (hours, days) = (Vec::decode(input)?, Vec::decode(input)?);
         Some(Published(History { first_end_ms, minutes, hours, days, ..History::default() }))
     }
@@ -117,15 +115,16 @@ mod tests {
         let one = |success| Bucket { success, ..Bucket::default() };
         let history = History {
             first_end_ms: 7,
-            packed_minutes: vec![to_bytes(&vec![(59_940i64, one(3)), (59_941, one(4))]).into()],
-            minutes: vec![(59_999, one(1)), (60_000, one(2))],
+            packed_minutes: vec![
+                to_bytes(&vec![(59_940i64, one(3)), (59_941, one(4))]).into(),
+                to_bytes(&vec![(60_000i64, one(2))]).into(),
+            ],
             hours: vec![(1, one(9)), (1000, one(3))],
             days: vec![(1, one(4)), (2, one(5))],
             ..History::default()
         };
         let back = read_history(&write_history(&history, 1000 * 3_600_000)).expect("just written");
-        let minutes = [(59_940, one(3)), (59_941, one(4)), (59_999, one(1)), (60_000, one(2))];
-        assert_eq!(back.minutes, minutes);
+        assert_eq!(back.minutes, [(59_940, one(3)), (59_941, one(4)), (60_000, one(2))]);
         assert_eq!((back.first_end_ms, back.hours, back.days), (7, vec![(1000, one(3))], vec![(2, one(5))]));
     }
 }

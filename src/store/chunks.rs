@@ -122,9 +122,9 @@ impl Decode for BySeries {
 /// after a year as after a month.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// From here on, minutes are handed out as they are stored.
+    /// Of minutes as they are stored.
     pub first_packed_minute: i64,
-    /// From here on, as buckets.
+    /// Of minutes as buckets.
     pub first_minute: i64,
     pub first_hour: i64,
     /// Of hours by series.
@@ -187,11 +187,12 @@ pub fn write(transaction: &Transaction, wrapper: i64, chunks: &[Chunk]) -> Resul
 /// Loads what is kept of a wrapper in a span, and its newest days.
 pub fn load(connection: &Connection, wrapper: i64, span: &Span, history: &mut History) -> Result<()> {
     let chunks = Chunks { connection, wrapper };
-    let first_unpacked = span.first_minute / CHUNK_MINUTES;
-    chunks.each_since(Level::Minutes, span.first_packed_minute / CHUNK_MINUTES, |start, data| {
-        if start < first_unpacked {
+    let [packed, first] = [span.first_packed_minute, span.first_minute].map(|minute| minute / CHUNK_MINUTES);
+    chunks.each_since(Level::Minutes, packed.min(first), |start, data| {
+        if start >= packed {
             history.packed_minutes.push(data.into());
-        } else {
+        }
+        if start >= first {
             history.minutes.extend(decode::<Vec<(i64, Bucket)>>(Level::Minutes, start, data)?);
         }
         Ok(())

@@ -82,7 +82,7 @@ fn a_store_of_another_version_is_refused_with_the_next_step() {
 }
 
 #[test]
-fn minutes_before_the_span_s_are_packed_and_none_is_lost() {
+fn minutes_before_the_span_s_come_as_they_are_stored() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut store = Store::open(folder.path()).expect("the store opens");
     let operations: Vec<_> = (0..300).map(|minute| operation("a", "m", minute * 60_000)).collect();
@@ -95,9 +95,9 @@ fn minutes_before_the_span_s_are_packed_and_none_is_lost() {
         crate::model::codec::from_bytes(chunk).expect("a whole chunk")
     };
     let packed: Vec<_> = history.packed_minutes.iter().flat_map(|chunk| unpack(chunk)).collect();
-    // Whole hours are packed; the one that the span begins in is not.
-    assert_eq!((packed.len(), history.minutes.len()), (120, 180));
-    assert_eq!([packed, history.minutes].concat(), whole.minutes);
+    assert_eq!(packed, whole.minutes);
+    // From the hour on that the span begins in.
+    assert_eq!(history.minutes, whole.minutes[120..]);
 }
 
 #[test]

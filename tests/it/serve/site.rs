@@ -5,11 +5,12 @@ use std::path::Path;
 use dash::analysis::facts::{Facts, Settings, WrapperFacts};
 use dash::analysis::snapshot::snapshot;
 use dash::model::bucket::{Bucket, PICO};
+use dash::model::codec::to_bytes;
 use dash::model::history::{History, WrapperId};
 use dash::model::operation::{Operation, Outcome, Tokens};
 use dash::model::rollup::InFlight;
 use dash::model::time::{DAY_MS, HOUR_MS, MINUTE_MS, day_of, hour_of, minute_of};
-use dash::publish::{Stamp, publish as publish_site};
+use dash::publish::{Stamp, Standing};
 use dash::report::site::Site;
 use dash::report::{dataset, datasets};
 
@@ -60,7 +61,8 @@ pub fn publish_files(output: &Path, facts: &Facts, paths: &[&str]) -> String {
 fn finish(mut site: Site, output: &Path, facts: &Facts) -> String {
     dataset::add(&mut site, facts, "Made up", "USD").expect("it serialises");
     let stamp = Stamp { moment_ms: facts.moment_ms, last_data_ms: None, sources: Vec::new() };
-    publish_site(&site, output, &stamp).expect("it is written").manifest.id
+    let standing = Standing::look(output).expect("it can be looked at");
+    standing.publish(&site, &stamp).expect("it is written").manifest.id
 }
 
 pub fn facts(round: u32) -> Facts {
@@ -112,6 +114,7 @@ fn wrapper(at: usize, name: &str, moment_ms: i64) -> WrapperFacts {
         add(&mut history.hours, hour_of(end_ms), &operation);
         add(&mut history.days, day_of(end_ms), &operation);
     }
+    history.packed_minutes.push(to_bytes(&history.minutes).into());
     WrapperFacts::whole(id, history)
 }
 
