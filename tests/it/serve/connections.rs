@@ -183,6 +183,30 @@ async fn a_change_of_the_sources_rebuilds_the_site_and_errors_do_not_end_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_changes_is_built_a_second_at_a_time() {
+    let rounds = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&rounds);
+    let build = |output: PathBuf| -> Option<Rebuild> {
+        Some(Box::new(move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            let watch = vec![output.parent().expect("it is in a folder").to_owned()];
+            Ok(Rebuilt { watch, settings: ServeSettings::default(), outcome: Outcome::Built })
+        }))
+    };
+    let server = Server::with(|_| {}, build).await;
+    let log = server.home.path().join("a.jsonl");
+    let mut changes = 0;
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(2500) {
+        changes += 1;
+        fs::write(&log, "x".repeat(changes)).expect("writable");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let built = rounds.load(Ordering::SeqCst) as usize;
+    assert!(built >= 1 && built * 5 < changes, "{built} builds for {changes} changes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn stopping_takes_leave_of_everyone_in_time() {
     let server = Server::start().await;
     let mut idle = TcpStream::connect(server.address).await.expect("it listens");
