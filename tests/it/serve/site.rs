@@ -46,8 +46,15 @@ pub fn publish_facts(output: &Path, facts: &Facts) -> String {
 
 /// A site of one page, with nothing that takes long to make.
 pub fn publish_bare(output: &Path, facts: &Facts) -> String {
+    publish_files(output, facts, &["index.html"])
+}
+
+/// The same of files at these paths, each of which says when it is of.
+pub fn publish_files(output: &Path, facts: &Facts, paths: &[&str]) -> String {
     let mut site = Site::default();
-    site.add("index.html", facts.moment_ms.to_string()).expect("free");
+    for path in paths {
+        site.add(*path, facts.moment_ms.to_string()).expect("free");
+    }
     finish(site, output, facts)
 }
 
