@@ -1,6 +1,6 @@
 //! The facts as files of the site: what lets a daemon that has nothing but `output/` answer for any window.
 //!
-//! `data/site.json` holds the rest of what the API answers from; `data/<slug>.bin` holds one wrapper's, in the layout of
+//! `data/site.json` holds the rest of what the API answers from; `data/<slug>.bin` holds one wrapper's, as chunks of
 //! `model/codec.rs`, so that a change of one wrapper is a change of one small file.
 
 use anyhow::{Context, Result};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::analysis::facts::{Facts, Settings};
 use crate::analysis::window::MAX_HOURS;
 use crate::model::bucket::Bucket;
-use crate::model::codec::{Decode, Encode, from_bytes, to_bytes};
+use crate::model::codec::{append, from_bytes, take_first, to_bytes};
 use crate::model::history::{History, WrapperId};
 use crate::model::parallel;
 use crate::model::rollup::InFlight;
@@ -72,38 +72,26 @@ pub fn read_index(bytes: &[u8]) -> Result<Index> {
 }
 
 /// What the API can be asked about besides minutes: the hours of [`MAX_HOURS`], and the newest day for the last
-/// activity of a wrapper that has been silent for longer.
+/// activity of a wrapper that has been silent for longer. The first chunk of a wrapper's file.
 fn write_history(history: &History, moment_ms: i64) -> Vec<u8> {
     let first_hour = hour_of(moment_ms) - i64::from(MAX_HOURS);
     let hours = history.hours.partition_point(|hour| hour.0 < first_hour);
     let newest_day = history.days.len().saturating_sub(1);
-    let mut out = to_bytes(&history.first_end_ms);
-    history.hours[hours..].encode(&mut out);
-    history.days[newest_day..].encode(&mut out);
+    let levels = (&history.hours[hours..], &history.days[newest_day..]);
+    let mut out = Vec::new();
+    append(&mut out, &to_bytes(&(history.first_end_ms, levels)));
     out
 }
 
-/// Reads a wrapper's buckets back; `None` where the bytes are damaged or of another version of dash.
-pub fn read_history(bytes: &[u8]) -> Option<History> {
-    from_bytes::<Published>(bytes).map(|published| published.0)
-}
-
-/// A history as it is published: without breakdowns and notes, which only pages show, and with all minutes.
-struct Published(History);
-
-impl Decode for Published {
-    fn decode(input: &mut &[u8]) -> Option<Published> {
-        let first_end_ms = i64::decode(input)?;
-        let (hours, days) = (Vec::decode(input)?, Vec::decode(input)?);
-        let mut minutes: Vec<(i64, Bucket)> = Vec::new();
-        while !input.is_empty() {
-            let length = usize::try_from(u64::decode(input)?).ok()?;
-            let (chunk, rest) = input.split_at_checked(length)?;
-            minutes.extend(from_bytes::<Vec<_>>(chunk)?);
-            *input = rest;
-        }
-        Some(Published(History { first_end_ms, minutes, hours, days, ..History::default() }))
+/// Reads a wrapper's buckets back: all but breakdowns and notes, which only pages show. `None` where the bytes are
+/// damaged or of another version of dash.
+pub fn read_history(mut bytes: &[u8]) -> Option<History> {
+    let (first_end_ms, (hours, days)) = from_bytes(take_first(&mut bytes)?)?;
+    let mut minutes: Vec<(i64, Bucket)> = Vec::new();
+    while !bytes.is_empty() {
+        minutes.extend(from_bytes::<Vec<_>>(take_first(&mut bytes)?)?);
     }
+    Some(History { first_end_ms, minutes, hours, days, ..History::default() })
 }
 
 #[cfg(test)]
@@ -121,9 +109,7 @@ mod tests {
         };
         let mut bytes = write_history(&history, 1000 * 3_600_000);
         for chunk in [vec![(59_940i64, one(3)), (59_941, one(4))], vec![(60_000, one(2))]] {
-            let chunk = to_bytes(&chunk);
-            (chunk.len() as u64).encode(&mut bytes);
-            bytes.extend(chunk);
+            append(&mut bytes, &to_bytes(&chunk));
         }
         let back = read_history(&bytes).expect("just written");
         assert_eq!(back.minutes, [(59_940, one(3)), (59_941, one(4)), (60_000, one(2))]);

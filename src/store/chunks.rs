@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::model::bucket::Bucket;
-use crate::model::codec::{Decode, Encode, from_bytes, to_bytes};
+use crate::model::codec::{Decode, Encode, append, from_bytes, to_bytes};
 use crate::model::history::History;
 use crate::model::notes::Notes;
 use crate::model::rollup::{Retention, SeriesName, WrapperRollup};
@@ -211,12 +211,11 @@ pub fn load(connection: &Connection, wrapper: i64, span: &Span, history: &mut Hi
 }
 
 /// The minutes from `first` on, and what else is in their chunks, as they are stored: each chunk an encoded list of
-/// (minute, bucket), with its length before it.
+/// (minute, bucket), put together by [`append`].
 pub fn minutes(connection: &Connection, wrapper: i64, first: i64) -> Result<Vec<u8>> {
     let mut minutes = Vec::new();
     Chunks { connection, wrapper }.each_since(Level::Minutes, first / CHUNK_MINUTES, |_, data| {
-        (data.len() as u64).encode(&mut minutes);
-        minutes.extend_from_slice(data);
+        append(&mut minutes, data);
         Ok(())
     })?;
     Ok(minutes)

@@ -2,7 +2,7 @@ use std::fs;
 
 use super::*;
 use crate::model::bucket::Bucket;
-use crate::model::codec::{Decode, from_bytes};
+use crate::model::codec::{from_bytes, take_first};
 use crate::model::operation::{Operation, Outcome, Tokens};
 
 const RETENTION: Retention = Retention { first_minute: 0, first_hour: 0, first_note_day: 0 };
@@ -92,9 +92,8 @@ fn minutes_are_handed_out_by_chunks() {
     let stored = store.minutes(&[&ids[0]], 370).expect("the store answers").remove(0);
     let (mut rest, mut minutes) = (&stored[..], Vec::<(i64, Bucket)>::new());
     while !rest.is_empty() {
-        let length = u64::decode(&mut rest).expect("a length") as usize;
-        minutes.extend(from_bytes::<Vec<_>>(&rest[..length]).expect("a whole chunk"));
-        rest = &rest[length..];
+        let chunk = take_first(&mut rest).expect("chunks with their lengths");
+        minutes.extend(from_bytes::<Vec<_>>(chunk).expect("a whole chunk"));
     }
     assert_eq!(minutes, whole[360..]);
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use dash::analysis::facts::{Facts, Settings, WrapperFacts};
 use dash::analysis::snapshot::snapshot;
 use dash::model::bucket::{Bucket, PICO};
-use dash::model::codec::{Encode, to_bytes};
+use dash::model::codec::{append, to_bytes};
 use dash::model::history::{History, WrapperId};
 use dash::model::operation::{Operation, Outcome, Tokens};
 use dash::model::rollup::InFlight;
@@ -69,9 +69,8 @@ fn finish(mut site: Site, output: &Path, facts: &Facts) -> String {
 
 /// One chunk, as the store has it.
 fn stored(minutes: &[(i64, Bucket)]) -> Vec<u8> {
-    let (chunk, mut stored) = (to_bytes(minutes), Vec::new());
-    (chunk.len() as u64).encode(&mut stored);
-    stored.extend(chunk);
+    let mut stored = Vec::new();
+    append(&mut stored, &to_bytes(minutes));
     stored
 }
 
