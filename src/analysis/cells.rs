@@ -38,10 +38,18 @@ pub struct Use {
     pub tokens: u64,
 }
 
+/// How long operations took.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Latencies {
+    pub cells: Cells<Sketch>,
+    /// All cells together.
+    pub total: Sketch,
+}
+
 /// One range of [`RANGES`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct RangeCells {
-    pub latency: Cells<Sketch>,
+    pub latency: Latencies,
     /// The health of the operations of a cell taken together, and how many they were.
     pub health: Cells<(Status, u64)>,
     /// One entry a name of [`WrapperCells::models`]; the first cell is whole, as it is of errors.
@@ -70,22 +78,26 @@ pub fn ranges(facts: &Facts, wrapper: &WrapperFacts) -> (Vec<Range>, WrapperCell
         let buckets = window.cells(&wrapper.history, step_minutes);
         let coarse = coarse(hours);
         let whole = window.widened(coarse.names);
-        let by_status = grouped(&buckets, coarse.status);
-        let of_latency = grouped(&buckets, coarse.latency);
-        let of_latency = of_latency.into_iter().map(|(at, bucket)| (at, bucket.latency)).collect();
+        let by_latency = grouped(&buckets, coarse.latency).map(|(at, group)| (at, merged(group)));
+        let by_latency: Vec<_> = by_latency.collect();
+        let total = merged(&by_latency);
+        let points = by_latency.into_iter().map(|(at, bucket)| (at, bucket.latency)).collect();
         cells.push(RangeCells {
-            latency: Cells { window, step_minutes: coarse.latency, points: of_latency },
+            latency: Latencies {
+                cells: Cells { window, step_minutes: coarse.latency, points },
+                total: total.latency.clone(),
+            },
             health: Cells {
                 window,
                 step_minutes: coarse.status,
-                points: statuses(facts, wrapper, &by_status),
+                points: statuses(facts, wrapper, &buckets, coarse.status),
             },
             models: model_cells(wrapper, whole, coarse.names, &models),
             errors: error_cells(wrapper, whole, coarse.names, &errors),
         });
         let credit = facts.settings.health.fallback_credit;
         let points = buckets.iter().map(|(at, bucket)| (*at, Figures::of(bucket, credit))).collect();
-        let total = Figures::of(&merged(&buckets), credit);
+        let total = Figures::of(&total, credit);
         ranges.push(Range { label, hours, window, step_minutes, points, total });
     }
     (ranges, WrapperCells { models, errors, ranges: cells })
@@ -108,19 +120,29 @@ fn coarse(hours: u32) -> Coarse {
     }
 }
 
-/// Cells brought together into longer ones.
-fn grouped(cells: &[(i64, Bucket)], step_minutes: i64) -> Vec<(i64, Bucket)> {
-    let start = |at_ms: i64| at_ms.div_euclid(step_minutes * MINUTE_MS) * step_minutes * MINUTE_MS;
-    let groups = cells.chunk_by(|a, b| start(a.0) == start(b.0));
-    groups.map(|group| (start(group[0].0), merged(group))).collect()
+/// Cells by the longer ones that they lie in.
+fn grouped(cells: &[(i64, Bucket)], step_minutes: i64) -> impl Iterator<Item = (i64, &[(i64, Bucket)])> {
+    let start = move |at_ms: i64| at_ms.div_euclid(step_minutes * MINUTE_MS) * step_minutes * MINUTE_MS;
+    cells.chunk_by(move |a, b| start(a.0) == start(b.0)).map(move |group| (start(group[0].0), group))
 }
 
-fn statuses(facts: &Facts, wrapper: &WrapperFacts, cells: &[(i64, Bucket)]) -> Vec<(i64, (Status, u64))> {
+fn statuses(
+    facts: &Facts,
+    wrapper: &WrapperFacts,
+    cells: &[(i64, Bucket)],
+    step: i64,
+) -> Vec<(i64, (Status, u64))> {
     let settings = &facts.settings.health;
     let target = settings.target_of(&wrapper.id.name);
-    // A stretch of the past has no recent failures.
-    let status = |bucket: &Bucket| health(bucket, &Bucket::default(), settings, target).status;
-    cells.iter().map(|(at, bucket)| (*at, (status(bucket), bucket.total()))).collect()
+    let status = |group: &[(i64, Bucket)]| {
+        let sum = match target {
+            Some(_) => merged(group),
+            None => Bucket::sum_counters(group.iter().map(|(_, bucket)| bucket)),
+        };
+        // A stretch of the past has no recent failures.
+        (health(&sum, &Bucket::default(), settings, target).status, sum.total())
+    };
+    grouped(cells, step).map(|(at, group)| (at, status(group))).collect()
 }
 
 /// The names with the most first; then [`OTHER`] for what is beyond [`NAMES`], or was not told apart before.
@@ -263,7 +285,8 @@ mod tests {
     fn longer_cells_hold_what_shorter_ones_did() {
         let one = |at: i64| (at * MINUTE_MS, Bucket { success: 1, ..Bucket::default() });
         let cells: Vec<_> = [3, 4, 5, 9, 21].map(one).to_vec();
-        let grouped: Vec<_> = grouped(&cells, 5).iter().map(|(at, b)| (at / MINUTE_MS, b.total())).collect();
+        let grouped = grouped(&cells, 5).map(|(at, group)| (at / MINUTE_MS, merged(group).total()));
+        let grouped: Vec<_> = grouped.collect();
         assert_eq!(grouped, [(0, 2), (5, 2), (20, 1)]);
     }
 

@@ -167,7 +167,7 @@ pub fn system<'a>(facts: &Facts, window: Window, summaries: impl Iterator<Item =
     let summaries: Vec<_> = summaries.collect();
     let credit = facts.settings.health.fallback_credit;
     let sums = parallel::map(&facts.wrappers, |wrapper| window.sum(&wrapper.history));
-    let sum = Bucket::sum(&sums.iter().collect::<Vec<_>>());
+    let sum = Bucket::sum(sums.iter());
     let active_wrappers = summaries.iter().filter(|summary| summary.figures.total_operations > 0).count();
     let is_healthy = |summary: &&&Summary| summary.health.status == Status::Healthy;
     let healthy_wrappers = summaries.iter().filter(is_healthy).count();

@@ -267,7 +267,7 @@ impl Open {
 
     fn close(&mut self, into: &mut Bucket) {
         into.merge(&self.bucket);
-        into.latency.add_all(&self.bins);
+        into.latency.add_all(&mut self.bins);
         self.bucket = Bucket::default();
         self.bins.clear();
     }

@@ -70,10 +70,16 @@ impl Bucket {
     }
 
     /// Many buckets at once.
-    pub fn sum(buckets: &[&Bucket]) -> Bucket {
+    pub fn sum<'a>(buckets: impl Iterator<Item = &'a Bucket> + Clone) -> Bucket {
+        let mut sum = Bucket::sum_counters(buckets.clone());
+        sum.latency = Sketch::sum(buckets.map(|bucket| &bucket.latency));
+        sum
+    }
+
+    /// As [`Bucket::sum`], with an empty sketch.
+    pub fn sum_counters<'a>(buckets: impl Iterator<Item = &'a Bucket>) -> Bucket {
         let mut sum = Bucket::default();
-        buckets.iter().for_each(|bucket| sum.merge_counters(bucket));
-        sum.latency = Sketch::sum(&buckets.iter().map(|bucket| &bucket.latency).collect::<Vec<_>>());
+        buckets.for_each(|bucket| sum.merge_counters(bucket));
         sum
     }
 

@@ -21,9 +21,6 @@ pub struct WrapperId {
 pub struct History {
     /// End of the wrapper's oldest known operation.
     pub first_end_ms: i64,
-    /// Older minutes as chunks of bytes, each an encoded list of (minute, all series): what travels with a
-    /// published site and no page of it looks at.
-    pub packed_minutes: Vec<Box<[u8]>>,
     /// (minute, all series).
     pub minutes: Vec<(i64, Bucket)>,
     /// (hour, all series).
@@ -59,5 +56,5 @@ pub fn slice<T>(level: &[(i64, T)], from: i64, to: i64) -> &[(i64, T)] {
 
 /// The sum of some buckets.
 pub fn merged(buckets: &[(i64, Bucket)]) -> Bucket {
-    Bucket::sum(&buckets.iter().map(|(_, bucket)| bucket).collect::<Vec<_>>())
+    Bucket::sum(buckets.iter().map(|(_, bucket)| bucket))
 }

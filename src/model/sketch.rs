@@ -4,6 +4,8 @@
 //! sketch with relative-error guarantees", VLDB 2019), without its collapsing of bins: the range of
 //! latencies is bounded, so the number of bins is too.
 
+use crate::model::codec::{Decode, Encode};
+
 /// The promise: |estimate − truth| ≤ `RELATIVE_ERROR` × truth.
 pub const RELATIVE_ERROR: f64 = 0.01;
 
@@ -40,90 +42,88 @@ pub fn value_of(bin: i16) -> f64 {
     2.0 * (f64::from(bin) / PER_LN_GAMMA).exp() / (GAMMA + 1.0)
 }
 
-/// Counts by logarithmic bin, sorted by bin, without empty ones.
+/// The bins of all values but zero: those of [`SMALLEST_MS`] to [`LARGEST_MS`].
+const LOWEST_BIN: i16 = -690;
+const HIGHEST_BIN: i16 = 1382;
+
+/// Counts by logarithmic bin, as they are stored: bins in rising order, each as its distance from the one before it
+/// and its count, both of variable length (see [`crate::model::codec`]). A bin of a minute takes two bytes, and to
+/// load a sketch is to copy it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sketch {
-    bins: Vec<(i16, u32)>,
+    count: u64,
+    bytes: Box<[u8]>,
 }
 
 impl Sketch {
-    /// Rebuilds a sketch from bins in rising order; `None` if they are not, or if one is empty.
-    pub fn from_bins(bins: Vec<(i16, u32)>) -> Option<Sketch> {
-        let rising = bins.windows(2).all(|pair| pair[0].0 < pair[1].0);
-        (rising && bins.iter().all(|bin| bin.1 > 0)).then_some(Sketch { bins })
+    /// What [`Sketch::count`] and [`Sketch::as_bytes`] gave. Bytes that they did not give make a sketch that says
+    /// nothing of use, and does no harm.
+    pub fn stored(count: u64, bytes: &[u8]) -> Sketch {
+        Sketch { count, bytes: bytes.into() }
     }
 
-    pub fn bins(&self) -> &[(i16, u32)] {
-        &self.bins
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Bins in rising order, and how many values are in each.
+    pub fn bins(&self) -> Bins<'_> {
+        Bins { rest: &self.bytes, bin: 0 }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.bins.is_empty()
+        self.bytes.is_empty()
     }
 
     pub fn count(&self) -> u64 {
-        self.bins.iter().map(|bin| u64::from(bin.1)).sum()
+        self.count
     }
 
     pub fn add(&mut self, bin: i16) {
-        match self.bins.binary_search_by_key(&bin, |entry| entry.0) {
-            Ok(at) => self.bins[at].1 = self.bins[at].1.saturating_add(1),
-            Err(at) => self.bins.insert(at, (bin, 1)),
-        }
+        self.add_all(&mut [bin]);
     }
 
-    /// Adds many bins at once.
-    pub fn add_all(&mut self, bins: &[i16]) {
-        let (Some(&low), Some(&high)) = (bins.iter().min(), bins.iter().max()) else { return };
-        let span = usize::from(high.abs_diff(low)) + 1;
-        // Counting pays where the bins are many for the room that they take.
-        if span > 8 * bins.len() {
-            return bins.iter().for_each(|&bin| self.add(bin));
+    /// Adds many bins at once, and may change their order.
+    pub fn add_all(&mut self, bins: &mut [i16]) {
+        // To sort few costs less than to go through all places that bins can have.
+        if bins.len() >= 32 {
+            let mut counts = Counts::new();
+            counts.add(self);
+            bins.iter().for_each(|&bin| counts.add_bin(bin, 1));
+            *self = counts.sketch();
+            return;
         }
-        let mut counts = vec![0_u32; span];
-        for &bin in bins {
-            counts[usize::from(bin.abs_diff(low))] += 1;
+        bins.sort_unstable();
+        let (mut bytes, mut before) = (Vec::with_capacity(2 * bins.len() + 2), 0);
+        for same in bins.chunk_by(|a, b| a == b) {
+            push(&mut bytes, &mut before, (same[0], same.len() as u32));
         }
-        let counted = counts.iter().zip(low..).filter(|(count, _)| **count > 0);
-        self.merge(&Sketch { bins: counted.map(|(&count, bin)| (bin, count)).collect() });
+        self.merge(&Sketch { count: bins.len() as u64, bytes: bytes.into() });
     }
 
     pub fn merge(&mut self, other: &Sketch) {
-        if self.bins.is_empty() {
-            self.bins.clone_from(&other.bins);
-        } else if !other.bins.is_empty() {
-            *self = Sketch::sum(&[self, other]);
+        if self.is_empty() {
+            self.clone_from(other);
+        } else if !other.is_empty() {
+            *self = Sketch::sum([&*self, other].into_iter());
         }
     }
 
-    /// Many sketches at once: counted in an array over the range of their bins, which is short.
-    pub fn sum(sketches: &[&Sketch]) -> Sketch {
-        // The zero bin is far below the others, and would make the array long.
-        let values = |sketch: &&Sketch| sketch.bins.iter().position(|bin| bin.0 != ZERO_BIN);
-        let first = sketches.iter().filter_map(|sketch| Some(sketch.bins[values(sketch)?].0)).min();
-        let last = sketches.iter().filter_map(|sketch| Some(sketch.bins.last()?.0)).max();
-        let (first, last) = (i32::from(first.unwrap_or(0)), i32::from(last.unwrap_or(ZERO_BIN)));
-        let (mut zeros, mut counts) = (0u32, vec![0u32; usize::try_from(last - first + 1).unwrap_or(0)]);
-        for &(bin, count) in sketches.iter().flat_map(|sketch| &sketch.bins) {
-            let sum = match bin {
-                ZERO_BIN => &mut zeros,
-                bin => &mut counts[(i32::from(bin) - first) as usize],
-            };
-            *sum = sum.saturating_add(count);
-        }
-        let used = counts.iter().filter(|count| **count > 0).count() + usize::from(zeros > 0);
-        let mut bins = Vec::with_capacity(used);
-        let values = counts.into_iter().zip(first..).map(|(count, bin)| (bin as i16, count));
-        bins.extend(std::iter::once((ZERO_BIN, zeros)).chain(values).filter(|bin| bin.1 > 0));
-        Sketch { bins }
+    /// The sum of many sketches: as merging them one by one, without making each intermediate sum.
+    pub fn sum<'a>(sketches: impl Iterator<Item = &'a Sketch>) -> Sketch {
+        let mut sketches = sketches.filter(|sketch| !sketch.is_empty());
+        let Some(first) = sketches.next() else { return Sketch::default() };
+        let Some(second) = sketches.next() else { return first.clone() };
+        let mut counts = Counts::new();
+        [first, second].into_iter().chain(sketches).for_each(|sketch| counts.add(sketch));
+        counts.sketch()
     }
 
-    /// The values in milliseconds at each quantile, in one pass; see [`Sketch::quantile`].
+    /// The values at the quantiles `qs` (0..=1, rising) in milliseconds; `None` of an empty sketch.
     pub fn quantiles<const N: usize>(&self, qs: [f64; N]) -> [Option<f64>; N] {
-        let count = self.count();
-        let ranks = qs.map(|q| ((q.clamp(0.0, 1.0) * count as f64).ceil() as u64).max(1));
+        let ranks = qs.map(|q| ((q.clamp(0.0, 1.0) * self.count as f64).ceil() as u64).max(1));
         let (mut found, mut seen) = ([None; N], 0);
-        for &(bin, n) in &self.bins {
+        for (bin, n) in self.bins() {
             seen += u64::from(n);
             for (rank, found) in ranks.iter().zip(&mut found) {
                 if found.is_none() && seen >= *rank {
@@ -134,12 +134,101 @@ impl Sketch {
         found
     }
 
-    /// The value in milliseconds at quantile `q` (0..=1) by nearest rank: the smallest value that at least
-    /// this share of all values does not exceed, so that the p95 of few values is the largest of them.
-    /// `None` where there is no value.
+    /// The value at the quantile `q` (0..=1) in milliseconds.
     pub fn quantile(&self, q: f64) -> Option<f64> {
         self.quantiles([q])[0]
     }
+}
+
+/// See [`Sketch::bins`]; ends early where the bytes are not those of a sketch.
+#[derive(Clone, Debug)]
+pub struct Bins<'a> {
+    rest: &'a [u8],
+    bin: i16,
+}
+
+impl Iterator for Bins<'_> {
+    type Item = (i16, u32);
+
+    #[inline]
+    fn next(&mut self) -> Option<(i16, u32)> {
+        // Nearly all bins are near the one before, and hold few values.
+        let [step @ ..0x80, count @ ..0x80, rest @ ..] = self.rest else { return self.next_long() };
+        let step = i16::from(step >> 1) ^ -i16::from(step & 1);
+        (self.bin, self.rest) = (self.bin.wrapping_add(step), rest);
+        Some((self.bin, u32::from(*count)))
+    }
+}
+
+impl Bins<'_> {
+    #[cold]
+    fn next_long(&mut self) -> Option<(i16, u32)> {
+        let mut rest = self.rest;
+        let bin = i64::from(self.bin).checked_add(i64::decode(&mut rest)?)?;
+        let next = (i16::try_from(bin).ok()?, u32::try_from(u64::decode(&mut rest)?).ok()?);
+        (self.bin, self.rest) = (next.0, rest);
+        Some(next)
+    }
+}
+
+/// Appends a bin to the bytes of a sketch whose last bin is `before`.
+fn push(bytes: &mut Vec<u8>, before: &mut i16, (bin, count): (i16, u32)) {
+    (i64::from(bin) - i64::from(*before)).encode(bytes);
+    u64::from(count).encode(bytes);
+    *before = bin;
+}
+
+/// Places of [`Counts`]: that of zero, then those of [`LOWEST_BIN`] to [`HIGHEST_BIN`].
+const PLACES: usize = (HIGHEST_BIN - LOWEST_BIN) as usize + 2;
+
+/// A sketch in the making, with a place for every bin.
+struct Counts {
+    places: [u32; PLACES],
+    /// Of the places that may hold something; it ends before it begins where there are none.
+    first: usize,
+    end: usize,
+}
+
+impl Counts {
+    fn new() -> Counts {
+        Counts { places: [0; PLACES], first: PLACES, end: 0 }
+    }
+
+    fn add(&mut self, sketch: &Sketch) {
+        let (mut bins, mut last) = (sketch.bins(), 0);
+        let Some((first, count)) = bins.next() else { return };
+        self.add_bin(first, count);
+        for (bin, count) in bins {
+            last = place_of(bin);
+            self.places[last] = self.places[last].saturating_add(count);
+        }
+        self.end = self.end.max(last + 1);
+    }
+
+    fn add_bin(&mut self, bin: i16, count: u32) {
+        let place = place_of(bin);
+        self.places[place] = self.places[place].saturating_add(count);
+        (self.first, self.end) = (self.first.min(place), self.end.max(place + 1));
+    }
+
+    fn sketch(&self) -> Sketch {
+        let (mut bytes, mut before) = (Vec::with_capacity(2 * self.end.saturating_sub(self.first) + 8), 0);
+        let mut all = 0;
+        for place in self.first..self.end {
+            let bin = if place == 0 { ZERO_BIN } else { LOWEST_BIN + (place - 1) as i16 };
+            let count = self.places[place];
+            if count > 0 {
+                push(&mut bytes, &mut before, (bin, count));
+                all += u64::from(count);
+            }
+        }
+        Sketch { count: all, bytes: bytes.into() }
+    }
+}
+
+/// Bins that no value has are taken for those at the ends.
+fn place_of(bin: i16) -> usize {
+    usize::from(bin.clamp(LOWEST_BIN - 1, HIGHEST_BIN).abs_diff(LOWEST_BIN - 1))
 }
 
 #[cfg(test)]
@@ -158,6 +247,11 @@ mod tests {
     #[test]
     fn the_constant_is_one_over_ln_gamma() {
         assert!((PER_LN_GAMMA - 1.0 / GAMMA.ln()).abs() < 1e-9, "{}", 1.0 / GAMMA.ln());
+    }
+
+    #[test]
+    fn the_range_of_bins_is_that_of_values() {
+        assert_eq!((bin_of(SMALLEST_MS), bin_of(LARGEST_MS)), (LOWEST_BIN, HIGHEST_BIN));
     }
 
     #[test]
@@ -191,14 +285,14 @@ mod tests {
 
         #[test]
         fn adding_all_is_the_same_as_adding_each(
-            first in prop::collection::vec(-9i16..9, 0..30),
-            second in prop::collection::vec(-9i16..9, 0..30),
+            first in prop::collection::vec(-9i16..9, 0..90),
+            mut second in prop::collection::vec(-9i16..9, 0..90),
         ) {
             let mut each = Sketch::default();
             first.iter().chain(&second).for_each(|&bin| each.add(bin));
             let mut all = Sketch::default();
             first.iter().for_each(|&bin| all.add(bin));
-            all.add_all(&second);
+            all.add_all(&mut second);
             prop_assert_eq!(all, each);
         }
 
@@ -212,7 +306,7 @@ mod tests {
             let all: Vec<f64> = left.iter().chain(&right).copied().collect();
             prop_assert_eq!(&merged, &sketch(&all));
             let parts: Vec<Sketch> = all.iter().map(|value| sketch(&[*value])).collect();
-            prop_assert_eq!(merged, Sketch::sum(&parts.iter().collect::<Vec<_>>()));
+            prop_assert_eq!(merged, Sketch::sum(parts.iter()));
         }
     }
 }

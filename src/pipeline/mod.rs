@@ -6,7 +6,9 @@
 pub mod facts;
 pub mod standing;
 
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -17,9 +19,9 @@ use crate::analysis::snapshot::{Snapshot, snapshot};
 use crate::model::parallel;
 use crate::model::quality::SourceState;
 use crate::model::time::rfc3339;
-use crate::pipeline::standing::Next;
+use crate::pipeline::standing::{Next, Stands};
 use crate::publish::manifest::SourceEntry;
-use crate::publish::{Published, Stamp, publish};
+use crate::publish::{Published, Stamp, Standing};
 use crate::report::site::Site;
 use crate::report::{SiteSettings, Theme, dataset, datasets, render, summary};
 use crate::sources::discover::{Discovery, discover};
@@ -74,22 +76,28 @@ pub fn build(store: &mut Store, plan: &Plan, progress: &(dyn Fn(Progress) + Sync
 }
 
 fn build_once(store: &mut Store, plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Built> {
-    let (theme, read) = parallel::join(Theme::embedded, || read(plan, store, progress));
-    let (theme, read) = (theme.context("loading the theme")?, read?);
+    // Needed where there is news; where there is none, nobody waits for it.
+    let theme = thread::spawn(Theme::embedded);
+    let read = read(plan, store, progress)?;
     let troubles = troubles(&read.sources);
-    let next = Next::new(plan, store, &theme, &read.sources)?;
-    let stands = next.stands(plan, store)?;
-    let published = match &stands {
-        Some(stands) if stands.is_current => Published::unchanged(stands.manifest.clone()),
-        _ => {
-            let changed = stands.map(|stands| stands.changed);
+    let next = Next::new(plan, store, &read.sources)?;
+    let published = match next.stands(plan, store)? {
+        Some(Stands { current: Some(manifest), .. }) => Published::unchanged(manifest),
+        stands => {
+            let (output, changed) = match stands {
+                Some(Stands { output, changed, .. }) => (output, Some(changed)),
+                None => (Standing::look(plan.output)?, None),
+            };
             let facts = facts::shown(plan, store, read.sources.clone(), changed.as_ref())?;
             let (site, stamp) = {
                 let snapshot = snapshot(&facts);
-                (site(&snapshot, &theme, plan.site)?, stamp(&snapshot))
+                let theme = theme.join().unwrap_or_else(|panic| resume_unwind(panic));
+                let theme = theme.context("loading the theme")?;
+                let minutes = facts::minutes(plan, store, &facts)?;
+                (site(&snapshot, minutes, &theme, plan.site)?, stamp(&snapshot))
             };
             // To free the past of many wrappers takes as long as to write what has changed.
-            let ((), published) = parallel::join(|| drop(facts), || publish(&site, plan.output, &stamp));
+            let ((), published) = parallel::join(|| drop(facts), || output.publish(&site, &stamp));
             let published = published?;
             store.set_published(&Next::output(plan)?, &next.record(&published.manifest.id))?;
             published
@@ -97,7 +105,7 @@ fn build_once(store: &mut Store, plan: &Plan, progress: &(dyn Fn(Progress) + Syn
     };
     let wrappers = store.wrappers()?.len();
     let Gathered { bytes, records, skipped, .. } = read;
-    Ok(Built { bytes, records, skipped, wrappers, troubles, theme: theme.fingerprint(), published })
+    Ok(Built { bytes, records, skipped, wrappers, troubles, theme: Theme::fingerprint(), published })
 }
 
 fn troubles(sources: &[SourceState]) -> Vec<String> {
@@ -192,10 +200,10 @@ fn read(plan: &Plan, store: &mut Store, progress: &(dyn Fn(Progress) + Sync)) ->
     Ok(Gathered { sources, bytes, records: read.records, skipped: read.skipped })
 }
 
-fn site(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Result<Site> {
+fn site(snapshot: &Snapshot, minutes: Vec<Vec<u8>>, theme: &Theme, settings: &SiteSettings) -> Result<Site> {
     let data = || -> Result<Site> {
         let mut site = Site::default();
-        dataset::add(&mut site, snapshot.facts, &settings.title, &settings.currency)?;
+        dataset::add(&mut site, snapshot.facts, minutes, settings)?;
         datasets::add(&mut site, snapshot)?;
         summary::add(&mut site, snapshot)?;
         Ok(site)

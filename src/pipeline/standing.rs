@@ -8,7 +8,7 @@ use crate::analysis::window::Window;
 use crate::model::quality::SourceState;
 use crate::pipeline::Plan;
 use crate::publish::manifest::Manifest;
-use crate::publish::{sha256, standing};
+use crate::publish::{Standing, sha256};
 use crate::report::Theme;
 use crate::store::{self, Store};
 
@@ -26,18 +26,18 @@ pub struct Next {
 /// The snapshot that stands, where the next one can build upon it.
 #[derive(Debug)]
 pub struct Stands {
-    pub manifest: Manifest,
+    pub output: Standing,
+    /// The one that stands, if the next would be the same.
+    pub current: Option<Manifest>,
     /// The names of the wrappers that have changed since.
     pub changed: HashSet<String>,
-    /// Whether the next snapshot would be the same.
-    pub is_current: bool,
 }
 
 impl Next {
-    pub fn new(plan: &Plan, store: &Store, theme: &Theme, sources: &[SourceState]) -> Result<Next> {
+    pub fn new(plan: &Plan, store: &Store, sources: &[SourceState]) -> Result<Next> {
         let minute = Window::last_minutes(plan.moment_ms, 0).to;
         let version = env!("CARGO_PKG_VERSION");
-        let of_all = (version, minute, plan.analysis, plan.site, theme.fingerprint());
+        let of_all = (version, minute, plan.analysis, plan.site, Theme::fingerprint());
         let inputs = (of_all, store.wrappers()?, store.set_aside()?);
         Ok(Next {
             inputs: sha256(&serde_json::to_vec(&inputs)?),
@@ -61,10 +61,11 @@ impl Next {
         if last.inputs != self.inputs {
             return Ok(None);
         }
-        let Some(manifest) = standing(plan.output, &last.snapshot)? else { return Ok(None) };
-        let changed = store.changed_since(last.revision)?;
+        let mut output = Standing::look(plan.output)?;
+        let Some(manifest) = output.snapshot(&last.snapshot) else { return Ok(None) };
         let is_current = last.revision == self.revision && last.sources == self.sources;
-        Ok(Some(Stands { manifest, changed, is_current }))
+        let current = is_current.then(|| manifest.clone());
+        Ok(Some(Stands { output, current, changed: store.changed_since(last.revision)? }))
     }
 
     /// The name under which the store remembers an output folder.

@@ -10,7 +10,7 @@ pub mod manifest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
@@ -49,69 +49,10 @@ impl Published {
     }
 }
 
-/// The snapshot `id`, if it stands in `output` and all of its files are as they were written.
-pub fn standing(output: &Path, id: &str) -> Result<Option<Manifest>> {
-    let before = Before::look(output)?;
-    let Some(manifest) = &before.manifest else { return Ok(None) };
-    if manifest.id != id || before.interrupted {
-        return Ok(None);
-    }
-    let files: Vec<_> = manifest.files.iter().collect();
-    let whole =
-        parallel::map(&files, |(path, entry)| before.stands(output, path, entry)).into_iter().all(|is| is);
-    Ok(before.manifest.filter(|_| whole))
-}
-
-/// Writes a site to `output`, which is created where it is missing.
-///
-/// # Errors
-/// If `output` is not a folder, if a path of the site is taken by a file that dash did not write, or if
-/// something cannot be written; the last snapshot then still stands.
-pub fn publish(site: &Site, output: &Path, stamp: &Stamp) -> Result<Published> {
-    if output.exists() && !output.is_dir() {
-        bail!("`{}` is not a folder; move it away or choose another `--output`", output.display());
-    }
-    fs::create_dir_all(output).with_context(|| format!("creating the folder `{}`", output.display()))?;
-    let before = Before::look(output)?;
-    let content: Vec<_> = site.files().iter().collect();
-    let hashes = parallel::map(&content, |(path, bytes)| {
-        site.known_hash(path).map_or_else(|| sha256(bytes), str::to_owned)
-    });
-    let (mut files, mut dirty) = (BTreeMap::new(), Vec::new());
-    for ((path, bytes), sha256) in content.into_iter().zip(hashes) {
-        let entry = FileEntry { size: bytes.len() as u64, sha256 };
-        if !before.stands(output, path, &entry) {
-            before.check_owner(output, path, bytes)?;
-            dirty.push((path.as_str(), &bytes[..]));
-        }
-        files.insert(path.clone(), entry);
-    }
-    for path in site.kept() {
-        let known = before.known(path);
-        let entry = known.with_context(|| format!("`{path}` is to be kept, but was never published"))?;
-        files.insert(path.clone(), entry.clone());
-    }
-    let manifest = manifest(stamp, files, before.manifest.as_ref());
-    let script = snapshot_script(&manifest);
-    before.check_owner(output, SNAPSHOT_SCRIPT, script.as_bytes())?;
-    let gone = before.gone(&manifest);
-
-    let paths = dirty.iter().map(|(path, _)| *path).chain(gone.iter().map(String::as_str));
-    let journal: String = paths.flat_map(|path| [path, "\n"]).collect();
-    write(output, JOURNAL, journal.as_bytes())?;
-    parallel::map(&dirty, |(path, bytes)| write(output, path, bytes)).into_iter().collect::<Result<()>>()?;
-    write(output, SNAPSHOT_SCRIPT, script.as_bytes())?;
-    write(output, MANIFEST, &serde_json::to_vec_pretty(&manifest)?)?;
-    for path in &gone {
-        remove(output, path)?;
-        remove(output, &unfinished(path))?;
-    }
-    remove(output, JOURNAL)?;
-    Ok(Published { manifest, written: dirty.len(), removed: gone.len() })
-}
-
-/// What an output folder holds before publishing.
-struct Before {
+/// An output folder as it stands before publishing.
+#[derive(Debug)]
+pub struct Standing {
+    output: PathBuf,
     manifest: Option<Manifest>,
     /// When the manifest was written: after everything else of its snapshot.
     written: Option<SystemTime>,
@@ -121,17 +62,81 @@ struct Before {
     /// Whether the manifest is damaged: then nothing tells which files are dash's, and all that the site
     /// has a file for are taken to be.
     damaged: bool,
+    /// Whether all files are known to be as they were written.
+    whole: bool,
 }
 
-impl Before {
-    fn look(output: &Path) -> Result<Before> {
+impl Standing {
+    /// # Errors
+    /// If `output` is something else than a folder, or cannot be read.
+    pub fn look(output: &Path) -> Result<Standing> {
+        if output.exists() && !output.is_dir() {
+            bail!("`{}` is not a folder; move it away or choose another `--output`", output.display());
+        }
         let found = manifest::find(output)?;
         let written = fs::metadata(output.join(MANIFEST)).and_then(|metadata| metadata.modified()).ok();
         let damaged = matches!(found, Found::Damaged);
         let manifest = if let Found::Whole(manifest) = found { Some(manifest) } else { None };
         let (broken, begun) = (journal(output)?, output.join(unfinished(JOURNAL)).exists());
         let interrupted = begun || output.join(JOURNAL).exists();
-        Ok(Before { manifest, written, broken, interrupted, damaged })
+        let output = output.to_owned();
+        Ok(Standing { output, manifest, written, broken, interrupted, damaged, whole: false })
+    }
+
+    /// The snapshot `id`, if it is the one that stands and all of its files are as they were written.
+    pub fn snapshot(&mut self, id: &str) -> Option<&Manifest> {
+        let manifest = self.manifest.as_ref().filter(|manifest| manifest.id == id && !self.interrupted)?;
+        let files: Vec<_> = manifest.files.iter().collect();
+        let stand = parallel::map(&files, |(path, entry)| self.stands(path, entry));
+        self.whole = stand.into_iter().all(|stands| stands);
+        self.manifest.as_ref().filter(|_| self.whole)
+    }
+
+    /// Writes a site here; the folder is created where it is missing.
+    ///
+    /// # Errors
+    /// If a path of the site is taken by a file that dash did not write, or if something cannot be written; the last
+    /// snapshot then still stands.
+    pub fn publish(&self, site: &Site, stamp: &Stamp) -> Result<Published> {
+        let output = &self.output;
+        fs::create_dir_all(output).with_context(|| format!("creating the folder `{}`", output.display()))?;
+        let content: Vec<_> = site.files().iter().collect();
+        let hashes = parallel::map(&content, |(path, bytes)| {
+            site.known_hash(path).map_or_else(|| sha256(bytes), str::to_owned)
+        });
+        let (mut files, mut dirty) = (BTreeMap::new(), Vec::new());
+        for ((path, bytes), sha256) in content.into_iter().zip(hashes) {
+            let entry = FileEntry { size: bytes.len() as u64, sha256 };
+            if !self.stands(path, &entry) {
+                self.check_owner(path, bytes)?;
+                dirty.push((path.as_str(), &bytes[..]));
+            }
+            files.insert(path.clone(), entry);
+        }
+        for path in site.kept() {
+            let known = self.known(path);
+            let entry = known.with_context(|| format!("`{path}` is to be kept, but was never published"))?;
+            files.insert(path.clone(), entry.clone());
+        }
+        let manifest = manifest(stamp, files, self.manifest.as_ref());
+        let script = snapshot_script(&manifest);
+        self.check_owner(SNAPSHOT_SCRIPT, script.as_bytes())?;
+        let gone = self.gone(&manifest);
+
+        let paths = dirty.iter().map(|(path, _)| *path).chain(gone.iter().map(String::as_str));
+        let journal: String = paths.flat_map(|path| [path, "\n"]).collect();
+        write(output, JOURNAL, journal.as_bytes())?;
+        parallel::map(&dirty, |(path, bytes)| write(output, path, bytes))
+            .into_iter()
+            .collect::<Result<()>>()?;
+        write(output, SNAPSHOT_SCRIPT, script.as_bytes())?;
+        write(output, MANIFEST, &serde_json::to_vec_pretty(&manifest)?)?;
+        for path in &gone {
+            remove(output, path)?;
+            remove(output, &unfinished(path))?;
+        }
+        remove(output, JOURNAL)?;
+        Ok(Published { manifest, written: dirty.len(), removed: gone.len() })
     }
 
     fn known(&self, path: &str) -> Option<&FileEntry> {
@@ -139,22 +144,22 @@ impl Before {
     }
 
     /// Whether the file on disk is this one, by its size and because nobody has written to it since.
-    fn stands(&self, output: &Path, path: &str, entry: &FileEntry) -> bool {
+    fn stands(&self, path: &str, entry: &FileEntry) -> bool {
         let untouched = |found: &fs::Metadata| {
             let changed = found.modified().ok().zip(self.written);
             found.is_file() && found.len() == entry.size && changed.is_some_and(|(at, written)| at <= written)
         };
-        let on_disk = || fs::symlink_metadata(output.join(path)).is_ok_and(|found| untouched(&found));
-        self.known(path) == Some(entry) && !self.broken.contains(path) && on_disk()
+        let on_disk = || fs::symlink_metadata(self.output.join(path)).is_ok_and(|found| untouched(&found));
+        self.known(path) == Some(entry) && (self.whole || !self.broken.contains(path) && on_disk())
     }
 
     /// Refuses to write over what dash did not write.
-    fn check_owner(&self, output: &Path, path: &str, bytes: &[u8]) -> Result<()> {
+    fn check_owner(&self, path: &str, bytes: &[u8]) -> Result<()> {
         // Neither manifest nor journal lists the script, which is written between the two.
         let script = path == SNAPSHOT_SCRIPT && (self.manifest.is_some() || self.interrupted);
         let ours = self.damaged || script || self.known(path).is_some() || self.broken.contains(path);
-        if !ours && is_foreign(&output.join(path), bytes) {
-            let path = output.join(path);
+        if !ours && is_foreign(&self.output.join(path), bytes) {
+            let path = self.output.join(path);
             bail!("`{}` was not written by dash; move it away or choose another `--output`", path.display());
         }
         Ok(())

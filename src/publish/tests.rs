@@ -6,11 +6,15 @@ fn site(pages: &[&str]) -> Site {
     site
 }
 
+fn look(output: &Path) -> Standing {
+    Standing::look(output).expect("it can be looked at")
+}
+
 #[test]
 fn what_a_killed_builder_left_of_a_page_that_is_gone_goes_too() {
     let output = tempfile::tempdir().expect("a temporary folder");
     let stamp = Stamp { moment_ms: 0, last_data_ms: None, sources: Vec::new() };
-    let publish = |site: Site| publish(&site, output.path(), &stamp).expect("the folder is writable");
+    let publish = |site: Site| look(output.path()).publish(&site, &stamp).expect("the folder is writable");
     publish(site(&["index.html"]));
     fs::create_dir(output.path().join("old")).expect("the folder is writable");
     for path in ["old/whole.html", "old/.dash-new-begun.html", "old/mine.html"] {
@@ -27,7 +31,7 @@ const STAMP: Stamp = Stamp { moment_ms: 0, last_data_ms: None, sources: Vec::new
 
 fn published(pages: &[&str]) -> tempfile::TempDir {
     let output = tempfile::tempdir().expect("a temporary folder");
-    publish(&site(pages), output.path(), &STAMP).expect("the folder is writable");
+    look(output.path()).publish(&site(pages), &STAMP).expect("the folder is writable");
     output
 }
 
@@ -38,10 +42,10 @@ fn nothing_outside_of_the_folder_is_removed() {
     fs::create_dir(&output).expect("the folder is writable");
     fs::write(outer.path().join("victim"), "mine").expect("the folder is writable");
     fs::write(output.join(JOURNAL), "../victim\n").expect("the folder is writable");
-    publish(&site(&["index.html"]), &output, &STAMP).expect("the folder is writable");
+    look(&output).publish(&site(&["index.html"]), &STAMP).expect("the folder is writable");
     let manifest = fs::read_to_string(output.join(MANIFEST)).expect("it was written");
     fs::write(output.join(MANIFEST), manifest.replace("index.html", "../victim")).expect("writable");
-    publish(&site(&["index.html"]), &output, &STAMP).expect("a damaged manifest is written anew");
+    look(&output).publish(&site(&["index.html"]), &STAMP).expect("a damaged manifest is written anew");
     assert!(outer.path().join("victim").exists());
 }
 
@@ -49,9 +53,9 @@ fn nothing_outside_of_the_folder_is_removed() {
 fn a_damaged_manifest_heals() {
     let output = published(&["index.html"]);
     fs::write(output.path().join(MANIFEST), "{\"id\": \"2026").expect("the folder is writable");
-    assert!(standing(output.path(), "2026").expect("it can be looked at").is_none());
+    assert!(look(output.path()).snapshot("2026").is_none());
     fs::write(output.path().join("index.html"), "changed").expect("the folder is writable");
-    publish(&site(&["index.html"]), output.path(), &STAMP).expect("the files are taken to be dash's");
+    look(output.path()).publish(&site(&["index.html"]), &STAMP).expect("the files are taken to be dash's");
     assert_eq!(fs::read_to_string(output.path().join("index.html")).expect("it is there"), "text");
 }
 
@@ -59,12 +63,12 @@ fn a_damaged_manifest_heals() {
 fn a_file_that_was_written_to_since_is_written_again() {
     let output = published(&["index.html"]);
     let id = manifest::read(output.path()).expect("it was written").expect("it was written").id;
-    assert!(standing(output.path(), &id).expect("it can be looked at").is_some());
+    assert!(look(output.path()).snapshot(&id).is_some());
     let page = output.path().join("index.html");
     fs::write(&page, "tex!").expect("the folder is writable");
     let later = SystemTime::now() + std::time::Duration::from_secs(5);
     fs::File::options().write(true).open(&page).and_then(|file| file.set_modified(later)).expect("writable");
-    assert!(standing(output.path(), &id).expect("it can be looked at").is_none());
-    publish(&site(&["index.html"]), output.path(), &STAMP).expect("the folder is writable");
+    assert!(look(output.path()).snapshot(&id).is_none());
+    look(output.path()).publish(&site(&["index.html"]), &STAMP).expect("the folder is writable");
     assert_eq!(fs::read_to_string(page).expect("it is there"), "text");
 }

@@ -1,32 +1,32 @@
 //! The accept loop: connections in bounded number, slow ones given up, all of them ended politely.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{self, Future, Ready};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
+use futures_util::future::Either;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use hyper_util::rt::TokioIo;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
-use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
 use crate::serve::client::Client;
 use crate::serve::door::Door;
+use crate::serve::patience::{Alarm, Impatient};
+use crate::serve::routes::Routes;
 use crate::serve::status::Status;
 
 /// Most HTTP connections and most live clients at a time, where the system has room for them.
@@ -38,8 +38,6 @@ const OTHER_FILES: u64 = 256;
 const BACKLOG: u32 = 4096;
 /// How long a client may take for the head of a request, or wait with the next one.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a client may take nothing of what it is sent.
-const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long answers under way may take once the daemon stops.
 const GOODBYE: Duration = Duration::from_secs(4);
 /// Pause after a failure to accept: most often there are no file descriptors left, and one will come free.
@@ -103,7 +101,7 @@ impl Room {
 #[derive(Debug)]
 pub struct Server {
     pub listener: TcpListener,
-    pub routes: BoxedFilter<(Response,)>,
+    pub routes: Routes,
     /// Who is let in, as the settings say at the time.
     pub door: watch::Receiver<Arc<Door>>,
     pub status: Arc<Status>,
@@ -115,8 +113,6 @@ pub struct Server {
 pub async fn accept(server: Server, mut stop: watch::Receiver<bool>) {
     let Server { listener, routes, door, status, connections } = server;
     let room = Arc::new(Semaphore::new(connections as usize));
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(64 << 10);
     loop {
         let next = async {
             let permit = Arc::clone(&room).acquire_owned().await.expect("the semaphore is never closed");
@@ -140,20 +136,19 @@ pub async fn accept(server: Server, mut stop: watch::Receiver<bool>) {
         };
         // Frames and answers are written whole: waiting to fill a packet would only delay them.
         let _ = stream.set_nodelay(true);
-        let stream = Impatient { stream, stalled: None };
-        let (tls, http, mut stop) = (door.borrow().tls.0.clone(), http.clone(), stop.clone());
-        let answers = TowerToHyperService::new(warp::service(routes.clone()));
+        let stream = Impatient::new(stream);
+        let (tls, mut stop) = (door.borrow().tls.0.clone(), stop.clone());
         let service = Asked {
-            answers,
+            routes: routes.clone(),
             door: door.clone(),
             status: Arc::clone(&status),
             peer: Client { address: peer.ip(), https: tls.is_some() },
         };
         tokio::spawn(async move {
             let ended = match tls {
-                None => converse(&http, stream, service, &mut stop).await,
+                None => converse(stream, service, &mut stop).await,
                 Some(tls) => match timeout(HEAD_TIMEOUT, TlsAcceptor::from(tls).accept(stream)).await {
-                    Ok(Ok(stream)) => converse(&http, stream, service, &mut stop).await,
+                    Ok(Ok(stream)) => converse(stream, service, &mut stop).await,
                     Ok(Err(error)) => Err(error.into()),
                     Err(_) => Err(anyhow!("no handshake")),
                 },
@@ -169,20 +164,18 @@ pub async fn accept(server: Server, mut stop: watch::Receiver<bool>) {
 }
 
 /// Answers the requests of one connection.
-async fn converse<S, A>(
-    http: &http1::Builder,
-    stream: S,
-    service: Asked<A>,
-    stop: &mut watch::Receiver<bool>,
-) -> Result<()>
+async fn converse<S>(stream: S, service: Asked, stop: &mut watch::Receiver<bool>) -> Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    A: Service<Request<Incoming>, Response = Response, Error = Infallible> + Send,
-    A::Future: Send + 'static,
 {
+    let alarm = Alarm::default();
+    let mut http = http1::Builder::new();
+    http.timer(alarm.clone()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(64 << 10);
     let mut connection = Box::pin(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
     let ended = tokio::select! {
+        biased;
         ended = connection.as_mut() => ended,
+        () = alarm.rings() => bail!("no request came"),
         () = stopped(stop) => {
             connection.as_mut().graceful_shutdown();
             connection.await
@@ -193,104 +186,50 @@ where
 
 /// What answers the requests of one connection.
 #[derive(Clone)]
-struct Asked<A> {
-    answers: A,
+struct Asked {
+    routes: Routes,
     door: watch::Receiver<Arc<Door>>,
     status: Arc<Status>,
     peer: Client,
 }
 
-impl<A> Service<Request<Incoming>> for Asked<A>
-where
-    A: Service<Request<Incoming>, Response = Response, Error = Infallible>,
-    A::Future: Send + 'static,
-{
+impl Service<Request<Incoming>> for Asked {
     type Response = Response;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+    type Future = Answering;
 
-    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        let door = Arc::clone(&self.door.borrow());
-        let refusal = door.gate.refusal(&mut request, self.peer);
+    fn call(&self, mut request: Request<Incoming>) -> Answering {
+        let door = self.door.borrow();
         let around = door.gate.around(&request);
-        let answer = refusal.ok_or_else(|| self.answers.call(request));
-        let status = Arc::clone(&self.status);
-        Box::pin(async move {
-            let answer = match answer {
-                Ok(refusal) => refusal,
-                Err(answer) => answer.await?,
-            };
-            status.answered(answer.status());
-            Ok(around.dress(answer))
-        })
+        let answer = match door.gate.admit(&request, self.peer) {
+            Err(refusal) => *refusal,
+            Ok(admitted) => match self.routes.at_once(&request) {
+                Some(answer) => answer,
+                None => {
+                    admitted.mark(&mut request);
+                    let (answer, status) = (self.routes.answer(request), Arc::clone(&self.status));
+                    return Either::Right(Box::pin(async move {
+                        let answer = answer.await?;
+                        status.answered(answer.status());
+                        Ok(around.dress(answer))
+                    }));
+                }
+            },
+        };
+        self.status.answered(answer.status());
+        Either::Left(future::ready(Ok(around.dress(answer))))
     }
 }
+
+type Answered = Result<Response, Infallible>;
+
+/// An answer that is there, or is being made.
+type Answering = Either<Ready<Answered>, Pin<Box<dyn Future<Output = Answered> + Send>>>;
 
 /// Waits until the daemon stops.
 pub async fn stopped(stop: &mut watch::Receiver<bool>) {
     // An error means that the daemon is gone, which is as good.
     let _ = stop.wait_for(|stop| *stop).await;
-}
-
-/// A stream whose peer has to take something of what it is sent every [`STALL_TIMEOUT`].
-struct Impatient {
-    stream: TcpStream,
-    /// Runs out when the peer has taken nothing for too long; there while it takes nothing.
-    stalled: Option<Pin<Box<Sleep>>>,
-}
-
-impl Impatient {
-    fn taken<T>(&mut self, context: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if poll.is_ready() {
-            self.stalled = None;
-            return poll;
-        }
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(STALL_TIMEOUT)));
-        ready!(stalled.as_mut().poll(context));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-    }
-}
-
-impl AsyncRead for Impatient {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Impatient {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let poll = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.taken(context, poll)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let poll = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.taken(context, poll)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
 }
 
 #[cfg(test)]

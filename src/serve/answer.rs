@@ -5,7 +5,8 @@ use std::sync::Arc;
 use percent_encoding::percent_decode_str;
 use serde_json::json;
 use warp::http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName,
+    HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use warp::http::{Method, StatusCode};
 use warp::reply::{Reply, Response};
@@ -19,18 +20,18 @@ pub const TEXT: &str = "text/plain; charset=utf-8";
 /// No request needs a body at all.
 const MAX_BODY_BYTES: u64 = 64 << 10;
 
-/// Every response carries these. Pages state a stricter policy themselves (`report/policy.rs`); styles may be
-/// in a page for those that were made to stand alone.
-const SECURITY: [(&str, &str); 3] = [
-    ("x-content-type-options", "nosniff"),
-    ("referrer-policy", "same-origin"),
-    (
-        "content-security-policy",
-        "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
-         font-src 'self' data:; img-src 'self' data: blob:; connect-src 'self' ws: wss:; frame-ancestors 'self'; \
-         base-uri 'self'; form-action 'self'",
-    ),
-];
+/// Pages state a stricter policy themselves (`report/policy.rs`); styles may be in a page for those that were made
+/// to stand alone.
+const POLICY: &str = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+                      font-src 'self' data:; img-src 'self' data: blob:; connect-src 'self' ws: wss:; \
+                      frame-ancestors 'self'; base-uri 'self'; form-action 'self'";
+
+/// What of a request says how a body is to be sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish<'a> {
+    pub method: &'a Method,
+    pub headers: &'a HeaderMap,
+}
 
 /// One request, and the snapshot that answers it from beginning to end.
 #[derive(Debug)]
@@ -42,6 +43,10 @@ pub struct Request {
 }
 
 impl Request {
+    pub fn wish(&self) -> Wish<'_> {
+        Wish { method: &self.method, headers: &self.headers }
+    }
+
     /// The first value of a parameter in the query.
     pub fn parameter(&self, name: &str) -> Option<String> {
         form_value(&self.query, name)
@@ -153,8 +158,13 @@ pub fn plain(status: StatusCode, content_type: &'static str, body: impl Into<Str
 /// The response with the headers that all of them carry.
 pub fn secured(reply: impl Reply) -> Response {
     let mut response = reply.into_response();
-    for (name, value) in SECURITY {
-        response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-    }
+    secure(response.headers_mut());
     response
+}
+
+/// Adds the headers that every response carries.
+pub fn secure(headers: &mut HeaderMap) {
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
 }

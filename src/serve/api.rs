@@ -177,7 +177,7 @@ fn performance_chart(current: &Current, asked: &Asked) -> Value {
 
 fn wrapper_metrics(current: &Current, asked: &Asked) -> Value {
     let wrapper = asked.wrapper(&current.facts);
-    wrapper.map_or(Value::Null, |wrapper| metrics_envelope(&current.facts, wrapper, asked.hours()))
+    wrapper.map_or(Value::Null, |wrapper| json!(metrics_envelope(&current.facts, wrapper, asked.hours())))
 }
 
 fn health(current: &Current, _: &Asked) -> Value {
@@ -205,7 +205,7 @@ pub fn reference() -> Files {
 }
 
 /// Answers a request for `/health`, `/metrics` or anything below `/api`.
-pub async fn get(shared: Shared, full: FullPath, request: Request) -> Response {
+pub async fn get(shared: Arc<Shared>, full: FullPath, request: Request) -> Response {
     let path = full.as_str().strip_prefix(&*shared.base_path).unwrap_or_default();
     let path = path.strip_prefix("/api/v1").map_or(path.to_owned(), |rest| format!("/api{rest}"));
     answer(&shared, &path, &request).await.unwrap_or_else(Reply::into_response)
@@ -223,7 +223,7 @@ async fn answer(shared: &Shared, path: &str, request: &Request) -> Answered {
         return metrics::get(shared, request).await;
     }
     if let Some(file) = shared.reference.get(path) {
-        return Ok(file.respond(request, StatusCode::OK).await);
+        return Ok(file.respond(request.wish(), StatusCode::OK).await);
     }
     let Some((endpoint, name)) = find(path) else {
         let path = percent_decode_str(path.trim_start_matches('/')).decode_utf8_lossy();
@@ -274,7 +274,7 @@ async fn worked(
     let (current, tag) = (Arc::clone(&request.current), tag(request, &question));
     let work = move || Prepared::new(make(&current, &asked).to_string().into_bytes(), Label::new(JSON, &tag));
     let answer = request.current.answers.get(question, work).await.map_err(|_| request.internal())?;
-    Ok(answer.respond(request, StatusCode::OK).await)
+    Ok(answer.respond(request.wish(), StatusCode::OK).await)
 }
 
 fn export(asked: &Asked, request: &Request) -> Response {
@@ -316,7 +316,7 @@ async fn published(path: &str, request: &Request) -> Answered {
     let file = request.current.files.get(path).ok_or_else(|| {
         request.error(StatusCode::NOT_FOUND, "not_found", "there is no such path in the API")
     })?;
-    Ok(file.respond(request, StatusCode::OK).await)
+    Ok(file.respond(request.wish(), StatusCode::OK).await)
 }
 
 /// Who is signed in; with `DELETE`, ends the sessions of `user`. The gate lets nobody here but admins.

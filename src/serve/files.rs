@@ -1,22 +1,22 @@
 //! The published files from memory: a table of the manifest's paths, and nothing that is not in it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use percent_encoding::percent_decode_str;
+use rustc_hash::FxHashMap;
 use warp::filters::path::{FullPath, Tail};
-use warp::http::StatusCode;
-use warp::http::header::{HeaderValue, LOCATION};
+use warp::http::header::{CONTENT_LENGTH, HeaderValue, LOCATION};
+use warp::http::{Method, StatusCode};
 use warp::reply::Response;
 
 use crate::report::hosting;
-use crate::serve::answer::{Request, TEXT, plain};
+use crate::serve::answer::{Request, TEXT, Wish, plain};
 use crate::serve::kept;
 use crate::serve::prepared::{Keep, Label, Prepared};
 
 /// Files by path.
-pub type Files = BTreeMap<String, Arc<Prepared>>;
+pub type Files = FxHashMap<String, Arc<Prepared>>;
 
 /// What a request path leads to.
 #[derive(Debug)]
@@ -27,6 +27,16 @@ enum Found<'a> {
     Nothing,
 }
 
+/// Answers with the file at `tail`, as [`get`] does, where it lies ready; most requests end here.
+pub fn at_once(files: &Files, full: &str, tail: &str, wish: Wish<'_>) -> Option<Response> {
+    let reads =
+        matches!(*wish.method, Method::GET | Method::HEAD) && !wish.headers.contains_key(CONTENT_LENGTH);
+    match find(files, tail, full.ends_with('/')) {
+        Found::File(file) if reads => file.respond_at_once(wish),
+        _ => None,
+    }
+}
+
 /// Answers with the file at `tail`: the part of the request path below the base path, still encoded.
 pub async fn get(full: FullPath, tail: Tail, request: Request) -> Response {
     let (full, tail, request) = (full.as_str(), tail.as_str(), &request);
@@ -35,11 +45,11 @@ pub async fn get(full: FullPath, tail: Tail, request: Request) -> Response {
     }
     let files = &request.current.files;
     match find(files, tail, full.ends_with('/')) {
-        Found::File(file) => file.respond(request, StatusCode::OK).await,
+        Found::File(file) => file.respond(request.wish(), StatusCode::OK).await,
         Found::Folder => folder(full),
         Found::Nothing => match (kept::get(full, tail, request).await, files.get("404.html")) {
             (Some(response), _) => response,
-            (None, Some(page)) => page.respond(request, StatusCode::NOT_FOUND).await,
+            (None, Some(page)) => page.respond(request.wish(), StatusCode::NOT_FOUND).await,
             (None, None) => plain(StatusCode::NOT_FOUND, TEXT, "there is no such page\n"),
         },
     }
@@ -48,13 +58,16 @@ pub async fn get(full: FullPath, tail: Tail, request: Request) -> Response {
 fn find<'a>(files: &'a Files, tail: &str, slash: bool) -> Found<'a> {
     let Ok(path) = percent_decode_str(tail).decode_utf8() else { return Found::Nothing };
     let path = path.trim_end_matches('/');
-    let index = if path.is_empty() { "index.html".to_owned() } else { format!("{path}/index.html") };
-    let file = if slash { None } else { files.get(path).or_else(|| files.get(&format!("{path}.html"))) };
-    match (file, files.get(&index)) {
-        (Some(file), _) => Found::File(file),
-        (None, Some(index)) if slash => Found::File(index),
-        (None, Some(_)) => Found::Folder,
-        (None, None) => Found::Nothing,
+    let page = || files.get(&format!("{path}.html"));
+    if let Some(file) = files.get(path).or_else(page).filter(|_| !slash) {
+        return Found::File(file);
+    }
+    let index =
+        if path.is_empty() { files.get("index.html") } else { files.get(&format!("{path}/index.html")) };
+    match index {
+        Some(index) if slash => Found::File(index),
+        Some(_) => Found::Folder,
+        None => Found::Nothing,
     }
 }
 
@@ -90,7 +103,7 @@ mod tests {
 
     #[test]
     fn clean_addresses_find_their_pages() {
-        let mut files = Files::new();
+        let mut files = Files::default();
         for path in ["index.html", "data.html", "archive/index.html", "a b/ü.css"] {
             files.insert(path.to_owned(), Arc::new(prepare(path, path.into(), path, None)));
         }

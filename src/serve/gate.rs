@@ -4,7 +4,7 @@
 //! A page of any site can have its own name lead to this machine, and would then, for the browser, be of the same
 //! origin as the daemon (DNS rebinding). So the daemon answers only to names that nobody else can own.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -85,52 +85,51 @@ impl Gate {
         }
     }
 
-    /// Lets a request in, with the [`Client`] and the [`Pass`] that it turned out to come with; or gives the
-    /// answer to one that is not let in.
-    pub fn refusal(&self, request: &mut hyper::Request<Incoming>, peer: Client) -> Option<Response> {
+    /// Lets a request in.
+    ///
+    /// # Errors
+    /// If it is not let in: the answer to it.
+    pub fn admit(&self, request: &hyper::Request<Incoming>, peer: Client) -> Result<Admitted, Box<Response>> {
         let client = Client::of(peer, request.headers(), &self.trusted);
-        request.extensions_mut().insert(client);
         if let Some(error) = self.misdirected(request).or_else(|| self.too_many(request, client)) {
-            return Some(self.answer(request, error));
+            return Err(self.answer(request, error));
         }
         if self.is_preflight(request) {
-            return Some(preflight());
+            return Err(Box::new(preflight()));
         }
         if is_cross_site(request.method(), request.headers(), &self.cors) {
             let message = "a page of another site may not do this; list its origin in `cors` of `[serve]`";
             let error = self.asked(request).error(StatusCode::FORBIDDEN, "cross_site", message);
-            return Some(self.answer(request, error));
+            return Err(self.answer(request, error));
         }
+        let live = self.route(request) == "/ws";
         // A page may open a socket to anywhere, and read what comes.
-        if self.route(request) == "/ws" && is_of_stranger(request.headers(), &self.cors) {
+        if live && is_of_stranger(request.headers(), &self.cors) {
             let message = "live updates are only for pages of this site and of those in `cors` of `[serve]`";
             let error = self.asked(request).error(StatusCode::FORBIDDEN, "cross_site", message);
-            return Some(self.answer(request, error));
+            return Err(self.answer(request, error));
         }
-        let pass = match self.identify(request, client) {
-            Ok(pass) => pass,
-            Err(error) => return Some(self.answer(request, error)),
-        };
+        let pass = self.identify(request, client).map_err(|error| self.answer(request, error))?;
         let role = pass.as_ref().map(|pass| pass.identity.role);
-        if let Some(pass) = pass {
-            request.extensions_mut().insert(pass);
-        }
         match self.need(request) {
-            Need::Role(need) if !self.may(role, need) => return Some(self.turned_away(request, role, need)),
+            Need::Role(need) if !self.may(role, need) => return Err(self.turned_away(request, role, need)),
             _ => {}
         }
-        if self.route(request) == "/ws" {
-            match self.connection(client.address) {
-                Some(held) => drop(request.extensions_mut().insert(Arc::new(held))),
-                None => {
-                    let message = "there are too many live connections from this address; close some";
-                    let status = StatusCode::TOO_MANY_REQUESTS;
-                    let error = self.asked(request).error(status, "too_many_connections", message);
-                    return Some(self.answer(request, error.with(RETRY_AFTER, 60.into())));
-                }
-            }
-        }
-        None
+        let held = if live { Some(self.live_connection(request, client)?) } else { None };
+        Ok(Admitted { client, pass, held })
+    }
+
+    fn live_connection(
+        &self,
+        request: &hyper::Request<Incoming>,
+        client: Client,
+    ) -> Result<Held, Box<Response>> {
+        self.connection(client.address).ok_or_else(|| {
+            let message = "there are too many live connections from this address; close some";
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            let error = self.asked(request).error(status, "too_many_connections", message);
+            self.answer(request, error.with(RETRY_AFTER, 60.into()))
+        })
     }
 
     /// One more connection of a client; `None` where it has as many as it may. A proxy has many clients.
@@ -148,7 +147,9 @@ impl Gate {
 
     /// The path below the base path, with its slash.
     fn path<'a>(&self, request: &'a hyper::Request<Incoming>) -> &'a str {
-        request.uri().path().strip_prefix(&self.base_path).unwrap_or_default()
+        let path = request.uri().path();
+        // Most sites lie at the root, and comparing with an empty text is not free: its address is none.
+        if self.base_path.is_empty() { path } else { path.strip_prefix(&self.base_path).unwrap_or_default() }
     }
 
     /// The path as routes take it: with or without a slash at its end, it is the same.
@@ -166,9 +167,9 @@ impl Gate {
         }
     }
 
-    fn answer(&self, request: &hyper::Request<Incoming>, error: ApiError) -> Response {
+    fn answer(&self, request: &hyper::Request<Incoming>, error: ApiError) -> Box<Response> {
         let of_api = self.path(request).starts_with("/api/");
-        secured(if of_api { error.into_response() } else { error.as_text() })
+        Box::new(secured(if of_api { error.into_response() } else { error.as_text() }))
     }
 
     /// 400 where a request asks for no path (`CONNECT`), 421 where it asks another host.
@@ -191,6 +192,9 @@ impl Gate {
 
     fn answers_to(&self, host: &str) -> bool {
         let Some(hosts) = &self.hosts else { return true };
+        if host.parse::<SocketAddr>().is_ok() {
+            return true;
+        }
         let Ok(authority) = host.parse::<Authority>() else { return host.is_empty() };
         let name = authority.host();
         let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
@@ -276,17 +280,20 @@ impl Gate {
     }
 
     /// 401 with the form for who would show it, 403 for someone who is known.
-    fn turned_away(&self, request: &hyper::Request<Incoming>, role: Option<Role>, need: Role) -> Response {
+    fn turned_away(
+        &self,
+        request: &hyper::Request<Incoming>,
+        role: Option<Role>,
+        need: Role,
+    ) -> Box<Response> {
         let path = self.path(request);
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         if role.is_none() && reads && !path.starts_with("/api/") && sign_in::takes_page(request.headers()) {
             let to = request.uri().path_and_query().map_or("", |whole| whole.as_str());
             let to = to.strip_prefix(&self.base_path).unwrap_or_default().trim_start_matches('/');
             let depth = path.matches('/').count().saturating_sub(1);
-            return secured(sign_in::form(
-                StatusCode::UNAUTHORIZED,
-                &Asked { to, depth, ..Asked::default() },
-            ));
+            let asked = Asked { to, depth, ..Asked::default() };
+            return Box::new(secured(sign_in::form(StatusCode::UNAUTHORIZED, &asked)));
         }
         let error = match role {
             None => self.unknown(request, "sign in, or send a token as `Authorization: Bearer …`"),
@@ -307,6 +314,25 @@ fn preflight() -> Response {
     headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(allowed));
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     response
+}
+
+/// What a request that was let in turned out to come with.
+#[derive(Debug)]
+pub struct Admitted {
+    client: Client,
+    pass: Option<Pass>,
+    /// Of one for live updates.
+    held: Option<Held>,
+}
+
+impl Admitted {
+    /// Hands it on to those who answer the request.
+    pub fn mark(self, request: &mut hyper::Request<Incoming>) {
+        let extensions = request.extensions_mut();
+        extensions.insert(self.client);
+        self.pass.map(|pass| extensions.insert(pass));
+        self.held.map(|held| extensions.insert(Arc::new(held)));
+    }
 }
 
 /// See [`Gate::around`].

@@ -6,6 +6,7 @@
 //! A thread of its own reads the file and tells sockets of changes; who asks waits for no disk.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{fs, net::IpAddr, thread};
@@ -35,6 +36,8 @@ const SESSIONS: &str = ".dash/sessions.json";
 pub struct Keeper {
     accounts: PathBuf,
     sessions: PathBuf,
+    /// Whether anyone is asked. Every request looks at it, and none waits for another to do so.
+    asks: AtomicBool,
     known: Mutex<Known>,
     /// Held while sessions are written, so that the newest are written last.
     writing: Mutex<()>,
@@ -51,8 +54,6 @@ struct Known {
     state: Option<State>,
     /// What was wrong with the file when it was looked at last.
     complaint: Option<String>,
-    /// Whether anyone is asked.
-    asks: bool,
     sessions: Sessions,
     attempts: Attempts,
 }
@@ -91,8 +92,6 @@ impl Keeper {
         let accounts = Accounts::read(&path)?;
         let kept = fs::read(&sessions).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let known = Known {
-            // A file that names nobody, an emptied one say, lets nobody in.
-            asks: path.exists(),
             accounts: Arc::new(accounts),
             state: State::at(&path),
             complaint: None,
@@ -100,6 +99,8 @@ impl Keeper {
             attempts: Attempts::default(),
         };
         Ok(Keeper {
+            // A file that names nobody, an emptied one say, lets nobody in.
+            asks: AtomicBool::new(path.exists()),
             accounts: path,
             sessions,
             known: Mutex::new(known),
@@ -134,7 +135,7 @@ impl Keeper {
 
     /// Whether anyone is asked who they are.
     pub fn asks(&self) -> bool {
-        self.known().asks
+        self.asks.load(Ordering::SeqCst)
     }
 
     /// Who shows this, if it holds.
@@ -231,7 +232,7 @@ impl Keeper {
         let mut known = self.known();
         match read {
             Ok(accounts) => {
-                known.asks |= state.is_some();
+                self.asks.fetch_or(state.is_some(), Ordering::SeqCst);
                 (known.accounts, known.state, known.complaint) = (Arc::new(accounts), state, None);
                 self.changes.send_replace(());
             }

@@ -75,7 +75,7 @@ impl Kept {
             Some(prepare(self.path.trim_start_matches(ARCHIVE), bytes, &tag, self.modified))
         };
         let prepared = request.current.answers.get(question, make).await.ok()?;
-        Some(Arc::clone(&prepared).respond(request, StatusCode::OK).await)
+        Some(Arc::clone(&prepared).respond(request.wish(), StatusCode::OK).await)
     }
 
     /// The file, or what of it is asked for, read while it is sent.

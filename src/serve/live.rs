@@ -4,6 +4,7 @@
 //! snapshots land faster than it reads, it is told of the newest and to refresh: nothing queues up.
 
 use std::collections::BTreeSet;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +38,9 @@ use crate::serve::state::Current;
 const MAX_MESSAGE_BYTES: usize = 64 << 10;
 /// What is read at a time; clients say little.
 const READ_BUFFER_BYTES: usize = 1 << 10;
+/// Frames that make up fewer bytes go out together: each write on its own costs the system, and the client, as much
+/// as all of them.
+const WRITE_BUFFER_BYTES: usize = 8 << 10;
 /// A client that does not take a frame within this time is dropped.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a client is pinged, and how long it may be silent.
@@ -135,7 +139,7 @@ pub fn open(upgrade: OnUpgrade, request: &Request, entrant: Entrant, shared: &Sh
 fn socket_config() -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(0)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
         .max_message_size(Some(MAX_MESSAGE_BYTES))
         .max_frame_size(Some(MAX_MESSAGE_BYTES))
 }
@@ -191,12 +195,26 @@ async fn talk(socket: Socket, seat: Seat) {
     drop((permit, held));
 }
 
+/// A client that takes nothing for too long is gone.
+async fn taken(sending: impl Future<Output = Result<(), Error>>) -> Result<(), Gone> {
+    match timeout(SEND_TIMEOUT, sending).await {
+        Ok(Ok(())) => Ok(()),
+        _ => Err(Gone),
+    }
+}
+
 impl Client {
     async fn send(&mut self, message: Message) -> Result<(), Gone> {
-        match timeout(SEND_TIMEOUT, self.socket.send(message)).await {
-            Ok(Ok(())) => Ok(()),
-            _ => Err(Gone),
-        }
+        taken(self.socket.send(message)).await
+    }
+
+    /// Has a frame go out with those after it; the last of them is followed by a flush.
+    async fn feed(&mut self, frame: Utf8Bytes) -> Result<(), Gone> {
+        taken(self.socket.feed(Message::Text(frame))).await
+    }
+
+    async fn flush(&mut self) -> Result<(), Gone> {
+        taken(self.socket.flush()).await
     }
 
     async fn say(&mut self, frame: impl Into<Utf8Bytes>) -> Result<(), Gone> {
@@ -247,10 +265,10 @@ impl Client {
         let news: &News = &newest.news;
         let known = Some(known.manifest.id.as_str());
         let in_step = news.follows(known) && !std::mem::take(&mut self.spared);
-        self.say(news.refresh(known).clone()).await?;
-        self.say(news.broadcast.clone()).await?;
+        self.feed(news.refresh(known).clone()).await?;
+        self.feed(news.broadcast.clone()).await?;
         if let Some(activity) = news.activity.as_ref().filter(|_| in_step) {
-            self.say(activity.clone()).await?;
+            self.feed(activity.clone()).await?;
         }
         self.subscriptions.retain(|wrapper| news.update(wrapper).is_some());
         for wrapper in self.subscriptions.clone() {
@@ -260,10 +278,10 @@ impl Client {
             }
             let update = news.update(&wrapper).filter(|update| update.changed || !in_step);
             if let Some(update) = update {
-                self.say(update.frame.clone()).await?;
+                self.feed(update.frame.clone()).await?;
             }
         }
-        Ok(())
+        self.flush().await
     }
 
     async fn hear(&mut self, message: &Message) -> Result<(), Gone> {

@@ -5,6 +5,10 @@
 //! `live.rs` talks with one client. `gate.rs` turns away what is not for this daemon, and whom `keeper.rs` does not
 //! know.
 //!
+//! Every request passes the gate, and then most are for a file that lies ready: `accept.rs` has those answered at once,
+//! from the same table and by the same functions as the route of files, and starts nothing for them.
+//!
+//! To add a URL: a row in `routes.rs`; no file of a site takes its place.
 //! To add an answer: a function in `report/datasets.rs` and a row of the table in `api.rs`, from which routes and
 //! the OpenAPI document follow.
 
@@ -28,7 +32,9 @@ pub mod metrics;
 pub mod notify;
 pub mod openapi;
 pub mod operations;
+pub mod patience;
 pub mod prepared;
+pub mod reported;
 pub mod routes;
 pub mod sign_in;
 pub mod spool;
@@ -266,7 +272,7 @@ pub async fn serve(listener: TcpListener, daemon: Daemon, shutdown: impl Future<
     let Room { connections, clients } = Room::find();
     let seats = Arc::new(Semaphore::new(clients as usize));
     let status = Arc::new(Status::new(SystemTime::now()));
-    let shared = Shared {
+    let shared = Arc::new(Shared {
         current: newest,
         stop: stopped.clone(),
         seats: Arc::clone(&seats),
@@ -277,7 +283,7 @@ pub async fn serve(listener: TcpListener, daemon: Daemon, shutdown: impl Future<
         keeper: Arc::clone(&keeper),
         inbox: Inbox::open(&root, changes.clone())?,
         large_bodies: Arc::new(Semaphore::new(LARGE_BODIES)),
-    };
+    });
     let door = Door::open(&settings, &keeper, &shared.current)?;
     let (doors, door) = tokio_watch::channel(Arc::new(door));
     let scheme = if settings.tls_certificate.is_some() { "https" } else { "http" };

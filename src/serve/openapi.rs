@@ -12,8 +12,8 @@ use crate::serve::api::{ALL, Answer, ENDPOINTS, Endpoint, Parameter};
 use crate::serve::docs::EVENTS;
 use crate::serve::metrics::CONTENT_TYPE;
 use crate::serve::operations::{LINES, MOST_BYTES, MOST_RECORD_BYTES, MOST_RECORDS};
+use crate::serve::reported;
 use crate::serve::sign_in::COOKIE_NAME;
-use crate::sources::record::{MOST_TOKENS, MOST_UNITS};
 
 /// What a question can go wrong with.
 const BAD: &str = "A parameter is out of its bounds";
@@ -107,32 +107,6 @@ fn report() -> Value {
             "default": error("Something is wrong; `error.message` says what"),
         },
     }})
-}
-
-/// What a record may say; `wrapper_name` and one of the times are needed.
-fn reported_operation() -> Value {
-    let time = json!({"type": "string", "format": "date-time"});
-    let amount = json!({"type": "number", "minimum": 0, "maximum": MOST_UNITS as u64});
-    let tokens = json!({"type": "integer", "minimum": 0, "maximum": MOST_TOKENS});
-    let statuses = ["success", "error", "fallback", "timeout", "cancelled"];
-    let properties = properties(&[
-        ("wrapper_name", json!({"type": "string", "minLength": 1, "pattern": "[A-Za-z]"})),
-        ("operation_id", text()),
-        ("operation_type", text()),
-        ("start_time", time.clone()),
-        ("end_time", time),
-        ("duration_ms", amount.clone()),
-        ("status", json!({"type": "string", "enum": statuses})),
-        ("error_code", text()),
-        ("error_message", text()),
-        ("model", text()),
-        ("cost_estimate", amount),
-        ("prompt_tokens", tokens.clone()),
-        ("completion_tokens", tokens.clone()),
-        ("cached_tokens", tokens),
-    ]);
-    let one_time = [json!({"required": ["end_time"]}), json!({"required": ["start_time"]})];
-    json!({"type": "object", "properties": properties, "required": ["wrapper_name"], "anyOf": one_time})
 }
 
 fn sessions() -> Value {
@@ -319,7 +293,7 @@ fn schemas() -> Value {
             "items": object(properties(&[("user", text()), ("opened", moment())])),
         })),
         "SystemHealth": envelope(system_health()),
-        "Operation": reported_operation(),
+        "Operation": reported::operation(),
         "Taken": envelope(object(properties(&[
             ("accepted", count()),
             ("rejected", count()),

@@ -42,7 +42,7 @@ pub const LINES: [&str; 3] = ["application/x-ndjson", "application/jsonl", "appl
 
 /// Takes a report in.
 pub async fn post<B: Buf>(
-    shared: Shared,
+    shared: Arc<Shared>,
     request: Request,
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) -> Response {

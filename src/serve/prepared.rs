@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use brotli::enc::BrotliEncoderParams;
@@ -18,7 +18,7 @@ use warp::http::{Method, StatusCode};
 use warp::reply::Response;
 
 use crate::report::hosting::{FOREVER, REVALIDATE};
-use crate::serve::answer::Request;
+use crate::serve::answer::{Wish, secure};
 use crate::serve::conditions::{Coding, Part, Verdict, Version, coding, part, whole_seconds};
 
 /// Smaller bodies are not worth packing: they fit into one packet.
@@ -66,8 +66,35 @@ pub struct Prepared {
 /// Bytes on the wire, and the strong tag that stands for them alone.
 #[derive(Debug)]
 struct Body {
+    coding: Option<Coding>,
     bytes: Bytes,
     etag: HeaderValue,
+    /// The headers of an answer with all of it, made when it is first asked for.
+    headers: OnceLock<HeaderMap>,
+}
+
+impl Body {
+    fn new(bytes: Vec<u8>, coding: Option<Coding>, label: &Label) -> Body {
+        let suffix = coding.map_or(String::new(), |coding| format!("-{}", coding.word()));
+        Body { coding, bytes: bytes.into(), etag: label.etag(&suffix), headers: OnceLock::new() }
+    }
+
+    /// An answer with all of it.
+    fn whole(&self, label: &Label) -> Response {
+        let headers = self.headers.get_or_init(|| {
+            let mut headers = HeaderMap::with_capacity(12);
+            label.describe(&mut headers, &self.etag);
+            label.describe_body(&mut headers, self.bytes.len() as u64);
+            match self.coding {
+                Some(coding) => headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.word())),
+                None => headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes")),
+            };
+            headers
+        });
+        let mut response = Response::new(self.bytes.clone().into());
+        *response.headers_mut() = headers.clone();
+        response
+    }
 }
 
 impl Label {
@@ -98,8 +125,9 @@ impl Label {
         Version { etag: etag.to_str().expect("made from text"), modified: self.modified }
     }
 
-    /// What a client needs to keep a body and to ask whether it still holds.
+    /// What a client needs to keep a body and to ask whether it still holds, and what every answer carries.
     fn describe(&self, headers: &mut HeaderMap, etag: &HeaderValue) {
+        secure(headers);
         headers.insert(ETAG, etag.clone());
         headers.insert(CACHE_CONTROL, self.keep.header());
         headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
@@ -111,10 +139,13 @@ impl Label {
     /// The head of an answer with a body of `length` bytes, which is to be put in.
     pub fn head(&self, status: StatusCode, etag: &HeaderValue, length: u64) -> Response {
         let mut response = self.bodiless(status, etag);
-        let headers = response.headers_mut();
+        self.describe_body(response.headers_mut(), length);
+        response
+    }
+
+    fn describe_body(&self, headers: &mut HeaderMap, length: u64) {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
         headers.insert(CONTENT_LENGTH, length.into());
-        response
     }
 
     pub fn bodiless(&self, status: StatusCode, etag: &HeaderValue) -> Response {
@@ -142,7 +173,7 @@ impl Label {
 
 impl Prepared {
     pub fn new(bytes: Vec<u8>, label: Label) -> Prepared {
-        let plain = Body { bytes: bytes.into(), etag: label.etag("") };
+        let plain = Body::new(bytes, None, &label);
         Prepared { label, plain, packed: Default::default() }
     }
 
@@ -151,27 +182,35 @@ impl Prepared {
     }
 
     /// Answers a request with this body: whole, a part of it, or word that the client has it already.
-    pub async fn respond(self: &Arc<Prepared>, request: &Request, status: StatusCode) -> Response {
-        // A part is one of the plain body: parts of packed ones are of no use by themselves.
-        let ranged =
-            status == StatusCode::OK && request.method == Method::GET && request.headers.contains_key(RANGE);
-        let chosen = if ranged { None } else { coding(&request.headers) };
-        let packed = match chosen {
-            Some(coding) => self.packed(coding).await.map(|body| (coding, body)),
+    pub async fn respond(self: &Arc<Prepared>, wish: Wish<'_>, status: StatusCode) -> Response {
+        let packed = match chosen(wish, status) {
+            Some(coding) => self.packed(coding).await,
             None => None,
         };
-        let body = packed.map_or(&self.plain, |(_, body)| body);
+        self.send(packed.unwrap_or(&self.plain), wish, status)
+    }
+
+    /// The same, unless it has to be packed for this request first.
+    pub fn respond_at_once(&self, wish: Wish<'_>) -> Option<Response> {
+        let packed = match chosen(wish, StatusCode::OK) {
+            Some(coding) => self.packed[coding as usize].get()?.as_ref(),
+            None => None,
+        };
+        Some(self.send(packed.unwrap_or(&self.plain), wish, StatusCode::OK))
+    }
+
+    fn send(&self, body: &Body, wish: Wish<'_>, status: StatusCode) -> Response {
         let label = &self.label;
         if status == StatusCode::OK {
             let version = label.version(&body.etag);
-            match version.verdict(&request.headers) {
+            match version.verdict(wish.headers) {
                 Verdict::Send => {}
                 Verdict::NotModified => return label.bodiless(StatusCode::NOT_MODIFIED, &body.etag),
                 Verdict::Failed => return label.bodiless(StatusCode::PRECONDITION_FAILED, &body.etag),
             }
-            if ranged {
+            if is_ranged(wish, status) {
                 let whole = body.bytes.len() as u64;
-                match part(&request.headers, &version, whole) {
+                match part(wish.headers, &version, whole) {
                     Part::Whole => {}
                     Part::Range(range) => {
                         let mut response = label.partial(&range, whole);
@@ -183,15 +222,13 @@ impl Prepared {
                 }
             }
         }
-        let mut response = label.head(status, &body.etag, body.bytes.len() as u64);
-        if request.method != Method::HEAD {
-            *response.body_mut() = body.bytes.clone().into();
+        let mut response = body.whole(label);
+        if status != StatusCode::OK {
+            *response.status_mut() = status;
+            response.headers_mut().remove(ACCEPT_RANGES);
         }
-        let headers = response.headers_mut();
-        if let Some((coding, _)) = packed {
-            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.word()));
-        } else if status == StatusCode::OK {
-            headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        if wish.method == Method::HEAD {
+            *response.body_mut() = Default::default();
         }
         response
     }
@@ -225,8 +262,17 @@ impl Prepared {
             Coding::Gzip => gzip(bytes, keep),
         };
         let packed = packed.filter(|packed| packed.len() < bytes.len())?;
-        Some(Body { bytes: packed.into(), etag: self.label.etag(&format!("-{}", coding.word())) })
+        Some(Body::new(packed, Some(coding), &self.label))
     }
+}
+
+fn is_ranged(wish: Wish<'_>, status: StatusCode) -> bool {
+    status == StatusCode::OK && wish.method == Method::GET && wish.headers.contains_key(RANGE)
+}
+
+/// The coding of the body to send. A part is one of the plain body: parts of packed ones are of no use by themselves.
+fn chosen(wish: Wish<'_>, status: StatusCode) -> Option<Coding> {
+    if is_ranged(wish, status) { None } else { coding(wish.headers) }
 }
 
 fn compressible(content_type: &str) -> bool {

@@ -52,7 +52,7 @@ impl Current {
             bail!("`{}` holds no snapshot; run `dash build` first", output.join(MANIFEST).display());
         };
         let folder = output.canonicalize().with_context(|| format!("finding `{}`", output.display()))?;
-        let mut files = Files::new();
+        let mut files = Files::default();
         for (path, entry) in &manifest.files {
             files.insert(path.clone(), file(&folder, path, entry, before)?);
         }

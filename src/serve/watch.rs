@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use crate::publish::manifest::MANIFEST;
 use crate::serve::state::Current;
 use crate::serve::status::Status;
-use crate::serve::{Outcome, Rebuild, ServeSettings};
+use crate::serve::{Outcome, Rebuild, Rebuilt, ServeSettings};
 
 /// How often the manifest is looked at, whatever the kernel says.
 const MANIFEST_POLL: Duration = Duration::from_secs(1);
@@ -31,7 +31,9 @@ const SOURCES_POLL: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_secs(60);
 /// Changes are acted on when there was none for this long …
 const QUIET: Duration = Duration::from_millis(150);
-/// … or when the first of them is this old.
+/// … or, where the last build is a while ago, this long: a line that comes alone is shown at once …
+const PAUSE: Duration = Duration::from_millis(20);
+/// … or when the first of them is this old, which is a while, too.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The pause after a build that failed, doubled with each one after it, up to the longest.
 const RETRY: Duration = Duration::from_millis(500);
@@ -132,12 +134,12 @@ pub fn rebuild(watched: Vec<PathBuf>, output: &Path, mut build: Rebuild, around:
     let mut trouble = Trouble::default();
     let (mut seen, mut seen_config) = (folders.fingerprint(), State::at(&config));
     // What changed between the build before the daemon and this moment, nobody has seen.
-    let mut due = Instant::now() + SOURCES_POLL;
+    let (mut due, mut ended) = (Instant::now() + SOURCES_POLL, Instant::now());
     let mut failures = 0;
     while !*stop.borrow() {
         let told = folders.wait(due.saturating_duration_since(Instant::now()).min(SOURCES_POLL));
         if told {
-            folders.settle();
+            folders.settle(if ended.elapsed() < PATIENCE { QUIET } else { PAUSE });
         }
         folders.arm();
         let now = folders.fingerprint();
@@ -152,25 +154,14 @@ pub fn rebuild(watched: Vec<PathBuf>, output: &Path, mut build: Rebuild, around:
         (seen, seen_config) = (now, now_config);
         let built = Instant::now();
         due = built + TICK;
-        let mut outcome = None;
-        match catch_unwind(AssertUnwindSafe(&mut build)) {
-            Ok(Ok(rebuilt)) => {
-                outcome = Some(rebuilt.outcome);
-                if rebuilt.outcome != Outcome::Busy {
-                    trouble.over("building the site");
-                }
-                settings.send_if_modified(|known| {
-                    let changed = *known != rebuilt.settings;
-                    *known = rebuilt.settings;
-                    changed
-                });
-                if rebuilt.watch != folders.paths {
-                    folders.paths = rebuilt.watch;
-                    seen = folders.fingerprint();
-                }
+        let rebuilt = attempt(&mut build, &mut trouble);
+        let outcome = rebuilt.as_ref().map(|rebuilt| rebuilt.outcome);
+        if let Some(rebuilt) = rebuilt {
+            settings.send_if_modified(|known| std::mem::replace(known, rebuilt.settings) != *known);
+            if rebuilt.watch != folders.paths {
+                folders.paths = rebuilt.watch;
+                seen = folders.fingerprint();
             }
-            Ok(Err(error)) => trouble.met(&format!("the last site stands: {error:#}")),
-            Err(_) => trouble.met("the last site stands: the build panicked; please report this"),
         }
         match outcome {
             // Neither a success nor a failure: whatever was known before still is.
@@ -191,7 +182,23 @@ pub fn rebuild(watched: Vec<PathBuf>, output: &Path, mut build: Rebuild, around:
             status.notify((failures > 0).then_some(BUILD_FAILS));
         }
         std::thread::sleep(built.elapsed().min(LONGEST_PAUSE));
+        ended = Instant::now();
     }
+}
+
+/// Builds once; `None` where that failed, which the log then says.
+fn attempt(build: &mut Rebuild, trouble: &mut Trouble) -> Option<Rebuilt> {
+    match catch_unwind(AssertUnwindSafe(build)) {
+        Ok(Ok(rebuilt)) => {
+            if rebuilt.outcome != Outcome::Busy {
+                trouble.over("building the site");
+            }
+            return Some(rebuilt);
+        }
+        Ok(Err(error)) => trouble.met(&format!("the last site stands: {error:#}")),
+        Err(_) => trouble.met("the last site stands: the build panicked; please report this"),
+    }
+    None
 }
 
 /// How long to wait after so many failures in a row.
@@ -280,10 +287,10 @@ impl Folders {
         }
     }
 
-    /// Waits until the changes pause.
-    fn settle(&self) {
+    /// Waits until there is no change for so long.
+    fn settle(&self, quiet: Duration) {
         let first = Instant::now();
-        while first.elapsed() < PATIENCE && self.wait(QUIET) {}
+        while first.elapsed() < PATIENCE && self.wait(quiet) {}
     }
 
     /// Watches what stands at the paths now, where these are not the ones being watched.

@@ -11,7 +11,7 @@ use crate::model::time::DAY_MS;
 use crate::sources::discover::{Found, Stat};
 use crate::sources::json;
 use crate::sources::layout::Layout;
-use crate::sources::record::{AHEAD_MS, far_ahead, interpret};
+use crate::sources::record::{AHEAD_MS, Field, Raw, far_ahead, interpret};
 use crate::sources::settings::{Format, SourceSettings};
 
 /// The folder, in the site's.
@@ -114,10 +114,15 @@ impl Check {
     /// # Errors
     /// If it is none: why, as the data-quality page would say it.
     pub fn record(&self, object: &str) -> Result<(), String> {
-        let read = json::parse(object, &self.layout.root).and_then(|raw| {
+        let read = json::parse(object, &self.layout.root).and_then(|mut raw| {
             let at_ms = match interpret(&raw)? {
                 Record::Finished(operation) => operation.end_ms,
-                Record::Started(started) => started.start_ms,
+                Record::Started(started) => {
+                    // What it says besides has to be readable, too.
+                    raw.set(Field::Status, Raw::Missing);
+                    interpret(&raw)?;
+                    started.start_ms
+                }
             };
             if at_ms > self.now_ms.saturating_add(AHEAD_MS) { Err(far_ahead(at_ms)) } else { Ok(()) }
         });
@@ -142,6 +147,11 @@ mod tests {
             (
                 r#"{"wrapper_name":"a","status":"started","operation_id":"1","start_time":"2030-01-01T00:00:00Z"}"#,
                 "a day ahead",
+            ),
+            (
+                r#"{"wrapper_name":"a","status":"started","operation_id":"1","start_time":"2026-01-25T00:00:00Z",
+                    "cached_tokens":[]}"#,
+                "`cached_tokens` is not a number",
             ),
             ("[]", "not a JSON object"),
             ("{", "ends early"),

@@ -2,12 +2,13 @@
 //!
 //! One SQLite file, `.dash/store.db` in the site's folder. The ledger and the buckets it accounts for change
 //! in one transaction, so that a build that dies repeats nothing and loses nothing. Buckets lie in chunks,
-//! one row for all buckets of a wrapper in an hour, six or a day (see [`chunks`]): a build reads and writes few
+//! one row for all buckets of a wrapper in six hours or a day (see [`chunks`]): a build reads and writes few
 //! rows, and an append touches five.
 
 pub mod lock;
 pub mod damage;
 pub mod chunks;
+pub mod readers;
 pub mod schema;
 pub mod settings;
 
@@ -15,7 +16,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use sha2::{Digest, Sha256};
 
@@ -28,6 +29,7 @@ use crate::model::rollup::{InFlight, Limits, Retention, Rollup, WrapperRollup};
 use crate::store::chunks::Span;
 use crate::store::damage::{Damaged, FILE};
 use crate::store::lock::{Lock, PATIENCE};
+use crate::store::readers::{Reader, Readers};
 
 /// The folder, in the site's folder, that holds the store.
 pub const FOLDER: &str = ".dash";
@@ -37,6 +39,7 @@ pub const FOLDER: &str = ".dash";
 #[derive(Debug)]
 pub struct Store {
     connection: Connection,
+    readers: Readers,
     path: PathBuf,
     _lock: Lock,
 }
@@ -75,28 +78,31 @@ impl Store {
     /// or of another version.
     pub fn open(root: &Path) -> Result<Store> {
         let lock = Lock::take(root, PATIENCE)?;
-        Store::of(root, lock)
+        let path = root.join(FOLDER).join(FILE);
+        Store::of(schema::open(&path), path, lock)
     }
 
     /// As [`Store::open`], but waits so long, and puts a new store in place of one that is damaged.
     pub fn open_or_renew(root: &Path, patience: Duration, moment_ms: i64) -> Result<Store> {
         let lock = Lock::take(root, patience)?;
         let folder = root.join(FOLDER);
-        match schema::open(&folder.join(FILE)) {
-            Err(error) if damage::is_damage(&error) => set_aside(&folder, &error, moment_ms)?,
-            // Whatever else is wrong is told when it is opened again.
-            _ => {}
-        }
-        Store::of(root, lock)
+        let path = folder.join(FILE);
+        let opened = match schema::open(&path) {
+            Err(error) if damage::is_damage(&error) => {
+                set_aside(&folder, &error, moment_ms)?;
+                schema::open(&path)
+            }
+            opened => opened,
+        };
+        Store::of(opened, path, lock)
     }
 
-    fn of(root: &Path, lock: Lock) -> Result<Store> {
-        let path = root.join(FOLDER).join(FILE);
-        let connection = schema::open(&path).map_err(|error| {
+    fn of(opened: Result<Connection>, path: PathBuf, lock: Lock) -> Result<Store> {
+        let connection = opened.map_err(|error| {
             let next = if damage::is_damage(&error) { "; `dash build` sets it aside" } else { "" };
             error.context(format!("opening the store `{}`{next}", path.display()))
         })?;
-        Ok(Store { connection, path, _lock: lock })
+        Ok(Store { connection, readers: Readers::of(&path), path, _lock: lock })
     }
 
     /// Does work with the store. If that finds it damaged, a new store takes its place, and the work is done again,
@@ -110,6 +116,7 @@ impl Store {
                 let folder = self.path.parent().expect("the store is in its folder").to_owned();
                 // Lets go of the file.
                 self.connection = Connection::open_in_memory()?;
+                self.readers = Readers::of(&self.path);
                 set_aside(&folder, &error, moment_ms)?;
                 self.connection = schema::open(&self.path)
                     .with_context(|| format!("making the store `{}` anew", self.path.display()))?;
@@ -192,9 +199,20 @@ impl Store {
 
     /// What is kept of some wrappers in a span, in their order; read on all cores.
     pub fn histories(&self, wrappers: &[WrapperId], span: &Span) -> Result<Vec<History>> {
-        let path = &self.path;
+        let readers = &self.readers;
         let read = |reader: &mut Reader, wrapper: &_| history(reader.connection()?, wrapper, span);
-        parallel::map_with(wrappers, || Reader::open(path), read).into_iter().collect()
+        parallel::map_with(wrappers, || readers.reader(), read).into_iter().collect()
+    }
+
+    /// The minutes of some wrappers from `first` on as they are stored, for the published dataset; see
+    /// [`chunks::minutes`].
+    pub fn minutes(&self, wrappers: &[&WrapperId], first: i64) -> Result<Vec<Vec<u8>>> {
+        let readers = &self.readers;
+        let read = |reader: &mut Reader, wrapper: &&WrapperId| {
+            let connection = reader.connection()?;
+            chunks::minutes(connection, row_of(connection, wrapper)?.0, first)
+        };
+        parallel::map_with(wrappers, || readers.reader(), read).into_iter().collect()
     }
 
     /// How many readings with news there have been.
@@ -231,8 +249,8 @@ impl Store {
 
     /// Adds a reading, all or nothing. Its roll-up is within the limits already.
     pub fn apply(&mut self, reading: &Reading) -> Result<()> {
-        let path = self.path.clone();
-        let transaction = self.connection.transaction()?;
+        let Store { connection, readers, .. } = self;
+        let transaction = connection.transaction()?;
         transaction.execute("UPDATE revision SET number = number + 1", [])?;
         mark_in_flight(&transaction, &reading.in_flight)?;
         // Slugs are given out in the order of names.
@@ -245,7 +263,7 @@ impl Store {
         let mut written = Ok(());
         parallel::each_with(
             &rollups,
-            || Reader::open(&path),
+            || readers.reader(),
             |reader, (id, rollup)| Ok((*id, chunks::merged(reader.connection()?, *id, rollup)?)),
             |merged: Result<_>| {
                 if written.is_ok() {
@@ -284,30 +302,18 @@ impl Store {
     }
 }
 
-/// A further connection for one thread, or why there is none.
-struct Reader<'a>(&'a Path, Result<Connection>);
-
-impl Reader<'_> {
-    fn open(path: &Path) -> Reader<'_> {
-        Reader(path, schema::open_to_read(path))
-    }
-
-    fn connection(&self) -> Result<&Connection> {
-        match &self.1 {
-            Ok(connection) => Ok(connection),
-            Err(error) if damage::is_damage(error) => bail!(Damaged(format!("`{}`", self.0.display()))),
-            Err(error) => bail!("opening the store `{}` to read: {error:#}", self.0.display()),
-        }
-    }
-}
-
 fn history(connection: &Connection, wrapper: &WrapperId, span: &Span) -> Result<History> {
-    let mut find = connection.prepare_cached("SELECT id, first_end_ms FROM wrapper WHERE name = ?1")?;
-    let (id, first_end_ms) = find.query_row([&wrapper.name], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (id, first_end_ms) = row_of(connection, wrapper)?;
     let mut history = History { first_end_ms, ..History::default() };
     chunks::load(connection, id, span, &mut history)
         .with_context(|| format!("reading the buckets of `{}`", wrapper.name))?;
     Ok(history)
+}
+
+/// A wrapper's id in the store, and the end of its oldest operation.
+fn row_of(connection: &Connection, wrapper: &WrapperId) -> Result<(i64, i64)> {
+    let mut find = connection.prepare_cached("SELECT id, first_end_ms FROM wrapper WHERE name = ?1")?;
+    Ok(find.query_row([&wrapper.name], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }
 
 /// All but what others are summed as.

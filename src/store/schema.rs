@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::store::damage::Damaged;
 
 /// Kept in SQLite's `user_version`.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 const TABLES: &str = "
     -- A wrapper by name; its slug names its page for ever.

@@ -1,6 +1,6 @@
 //! How long operations take: percentiles over time, and the distribution behind them.
 
-use crate::analysis::cells::Cells;
+use crate::analysis::cells::Latencies;
 use crate::analysis::snapshot::Range;
 use crate::model::sketch::{RELATIVE_ERROR, Sketch, ZERO_BIN, value_of};
 use crate::report::charts::axis::{Axis, Tick, Unit};
@@ -48,13 +48,13 @@ pub struct Grid {
 impl Grid {
     /// Holds all values of a sketch in about `most` bins: lying askew, it can take two more.
     pub fn of(sketch: &Sketch, most: i32) -> Grid {
-        let bins = sketch.bins();
-        let zeros = bins.first().is_some_and(|bin| bin.0 == ZERO_BIN);
-        let positive = &bins[usize::from(zeros)..];
-        let (Some(first), Some(last)) = (positive.first(), positive.last()) else {
+        let bins = || sketch.bins().map(|(bin, _)| i32::from(bin));
+        let zeros = bins().next() == Some(ZERO_BIN.into());
+        let mut positive = bins().skip(usize::from(zeros));
+        let Some(first) = positive.next() else {
             return Grid { zeros, first: 0, end: 0, width: 1 };
         };
-        let (first, last) = (i32::from(first.0), i32::from(last.0));
+        let last = positive.last().unwrap_or(first);
         let width = ((last - first) / (most - 1) + 1).max(1);
         Grid { zeros, first: first.div_euclid(width), end: last.div_euclid(width) + 1, width }
     }
@@ -78,7 +78,7 @@ impl Grid {
     /// How many values of a sketch lie in each bin.
     pub fn counts(&self, sketch: &Sketch) -> Vec<u64> {
         let mut counts = vec![0; self.len()];
-        for &(bin, count) in sketch.bins() {
+        for (bin, count) in sketch.bins() {
             let at = match bin {
                 ZERO_BIN => 0,
                 bin => i32::from(bin).div_euclid(self.width) - self.first + i32::from(self.zeros),
@@ -91,16 +91,11 @@ impl Grid {
     }
 }
 
-/// All values of some cells together.
-fn together(cells: &Cells<Sketch>) -> Sketch {
-    Sketch::sum(&cells.points.iter().map(|(_, sketch)| sketch).collect::<Vec<_>>())
-}
-
 /// How many operations took how long; each bar is wider than the one before by the same ratio.
-pub fn distribution(cells: &Cells<Sketch>) -> Chart {
-    let sketch = together(cells);
-    let grid = Grid::of(&sketch, BARS);
-    let (counts, total) = (grid.counts(&sketch), sketch.count().max(1));
+pub fn distribution(latencies: &Latencies) -> Chart {
+    let sketch = &latencies.total;
+    let grid = Grid::of(sketch, BARS);
+    let (counts, total) = (grid.counts(sketch), sketch.count().max(1));
     let bars = Series {
         name: "Operations".to_owned(),
         shape: Shape::Bar,
@@ -124,9 +119,9 @@ pub fn distribution(cells: &Cells<Sketch>) -> Chart {
 }
 
 /// How the distribution changes: a column a cell of time, a row a bin, the darker the more operations.
-pub fn heat(cells: &Cells<Sketch>) -> Chart {
+pub fn heat(Latencies { cells, total }: &Latencies) -> Chart {
     let span = Span::over(cells.window, cells.step_minutes);
-    let grid = Grid::of(&together(cells), ROWS);
+    let grid = Grid::of(total, ROWS);
     let columns: Vec<_> = cells.points.iter().map(|(at, sketch)| (*at, grid.counts(sketch))).collect();
     let most = columns.iter().flat_map(|(_, counts)| counts).copied().max().unwrap_or(0);
     let row = |at: usize| {
@@ -192,6 +187,7 @@ fn told((from_ms, to_ms): (f64, f64), count: u64, total: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::cells::Cells;
     use crate::analysis::window::Window;
     use crate::model::sketch::bin_of;
     use proptest::prelude::*;
@@ -202,15 +198,16 @@ mod tests {
         sketch
     }
 
-    fn cells_of(values: &[f64]) -> Cells<Sketch> {
-        let points = if values.is_empty() { vec![] } else { vec![(0, sketch_of(values))] };
-        Cells { window: Window { from: 0, to: 60 }, step_minutes: 2, points }
+    fn latencies(values: &[f64]) -> Latencies {
+        let total = sketch_of(values);
+        let points = if values.is_empty() { vec![] } else { vec![(0, total.clone())] };
+        Latencies { cells: Cells { window: Window { from: 0, to: 60 }, step_minutes: 2, points }, total }
     }
 
     #[test]
     fn nothing_has_no_bars() {
-        assert!(distribution(&cells_of(&[])).is_empty());
-        assert!(heat(&cells_of(&[])).is_empty());
+        assert!(distribution(&latencies(&[])).is_empty());
+        assert!(heat(&latencies(&[])).is_empty());
         assert_eq!(Grid::of(&Sketch::default(), BARS).len(), 0);
     }
 
@@ -240,7 +237,7 @@ mod tests {
                 };
                 prop_assert!((0..grid.len()).any(holds), "{value}");
             }
-            let drawn: f64 = heat(&cells_of(&values)).series.iter().flat_map(|row| row.values.iter().flatten()).sum();
+            let drawn: f64 = heat(&latencies(&values)).series.iter().flat_map(|row| row.values.iter().flatten()).sum();
             prop_assert_eq!(drawn, values.len() as f64);
         }
     }

@@ -68,7 +68,7 @@ fn row(range: &RangeCells) -> Vec<Cell> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::cells::Cells;
+    use crate::analysis::cells::{Cells, Latencies};
     use crate::analysis::window::Window;
     use crate::model::time::HOUR_MS;
 
@@ -78,7 +78,8 @@ mod tests {
         let points = vec![(0, (Status::Healthy, 3)), (2 * HOUR_MS, (Status::Critical, 1))];
         let health = Cells { window, step_minutes: 60, points };
         let nothing = Cells { window, step_minutes: 60, points: Vec::new() };
-        let latency = Cells { window, step_minutes: 60, points: Vec::new() };
+        let cells = Cells { window, step_minutes: 60, points: Vec::new() };
+        let latency = Latencies { cells, total: Default::default() };
         let cells = RangeCells {
             latency,
             health,

@@ -162,6 +162,83 @@ async fn roles_bound_what_one_may_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn forged_tokens_and_cookies_let_nobody_in() {
+    let (server, tokens) = guarded(|_| {}).await;
+    let token = tokens.admin.strip_prefix("Bearer ").expect("a bearer");
+    let cookie = cookie(&sign_in(&server, "ana", PASSWORD, &[]).await);
+    let secret = cookie.split_once('=').expect("a pair").1;
+    let swapped = |text: &str| {
+        let (start, last) = text.split_at(text.len() - 1);
+        format!("{start}{}", if last == "a" { "b" } else { "a" })
+    };
+    let forged = [
+        ("authorization", String::new()),
+        ("authorization", "Bearer".to_owned()),
+        ("authorization", "Bearer ".to_owned()),
+        ("authorization", token.to_owned()),
+        ("authorization", format!("Basic {token}")),
+        ("authorization", format!("Bearer {}", &token[..token.len() - 1])),
+        ("authorization", format!("Bearer {}", swapped(token))),
+        ("authorization", format!("Bearer {}", token.to_ascii_uppercase())),
+        ("authorization", format!("Bearer {token}, {token}")),
+        ("authorization", format!("Bearer {secret}")),
+        ("cookie", "dash-session".to_owned()),
+        ("cookie", "dash-session=".to_owned()),
+        ("cookie", format!("dash-session={}", swapped(secret))),
+        ("cookie", format!("dash-session={token}")),
+        ("cookie", format!("dash-session=\"{secret}\"")),
+        ("cookie", format!("DASH-SESSION={secret}")),
+        ("x-forwarded-user", "ana".to_owned()),
+    ];
+    for (name, value) in &forged {
+        for target in ["/about", "/api/system/health"] {
+            let status = server.ask("GET", target, &[(name, value)]).await.status;
+            // After a few, attempts are not even looked at.
+            assert!(matches!(status, 401 | 429), "{name}: {value}: {status}");
+        }
+    }
+    assert_eq!(server.ask("GET", "/about", &[("authorization", &tokens.viewer)]).await.status, 200);
+    assert_eq!(server.ask("GET", "/about", &[("cookie", &cookie)]).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_and_a_socket_lose_what_their_user_may_no_longer_do() {
+    let (server, _) = guarded(|_| {}).await;
+    let cookie = cookie(&sign_in(&server, "ana", PASSWORD, &[]).await);
+    let with = [("cookie", cookie.as_str())];
+    assert_eq!(server.ask("GET", "/api/sessions", &with).await.status, 200);
+    let socket = connect(&server, ("cookie", &cookie)).await.expect("it upgrades");
+    let path = server.home.path().join(FILE);
+    let mut accounts = Accounts::read(&path).expect("readable");
+    accounts.set_user("ana", PASSWORD, Role::Viewer).expect("valid");
+    accounts.write(&path).expect("writable");
+    assert_eq!(closed(socket).await, 1008);
+    assert_ne!(server.ask("GET", "/api/sessions", &with).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_in_leads_nowhere_else() {
+    let (server, _) = guarded(|_| {}).await;
+    for to in [
+        "//evil.example",
+        "https://evil.example",
+        "%5c%5cevil.example",
+        "/%5cevil.example",
+        "javascript:alert(1)",
+        "a%0d%0aset-cookie:%20a=b",
+        "%00",
+        "../../evil.example",
+    ] {
+        let body = format!("name=ana&password={}&to={to}", PASSWORD.replace(' ', "+"));
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        let answer = server.post("/sign-in", &form, body.as_bytes()).await;
+        // What begins so has neither scheme nor host, whatever follows.
+        assert!(answer.status == 303 && answer.header("location").starts_with("./"), "{to}: {answer:?}");
+        assert!(answer.header("set-cookie").starts_with("dash-session="), "{to}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn guessing_is_slowed_down() {
     let (server, tokens) = guarded(|_| {}).await;
     for _ in 0..5 {
@@ -269,6 +346,8 @@ async fn listed_sites_may_ask_and_others_may_not_read() {
     let friend = server.ask("GET", "/api/system/health", &[("origin", origin)]).await;
     assert_eq!((friend.status, friend.header("access-control-allow-origin")), (200, origin));
     assert!(friend.header("vary").contains("origin"), "{}", friend.header("vary"));
+    let page = server.ask("GET", "/about", &[("origin", origin)]).await;
+    assert_eq!((page.header("access-control-allow-origin"), page.header("vary")), (origin, "origin"));
     let other = server.ask("GET", "/api/system/health", &[("origin", "https://evil.example")]).await;
     assert_eq!((other.status, other.header("access-control-allow-origin")), (200, ""));
     let asked = [("origin", origin), ("access-control-request-method", "POST")];
@@ -285,17 +364,18 @@ async fn who_asks_too_often_waits() {
         settings.trusted_proxies = vec!["127.0.0.1".parse().expect("valid")];
     };
     let server = Server::with(limited, |_| None).await;
-    let from =
-        async |address: &str| server.ask("GET", "/api/system/health", &[("x-forwarded-for", address)]).await;
-    let mut refused = 0;
-    for _ in 0..15 {
-        let answer = from("192.0.2.7").await;
-        if answer.status == 429 {
-            refused += 1;
-            assert_eq!(answer.json()["error"]["code"], "too_many_requests");
-            assert!(answer.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds >= 1));
+    for (target, address) in [("/api/system/health", "192.0.2.7"), ("/about", "192.0.2.8")] {
+        let from = async |address: &str| server.ask("GET", target, &[("x-forwarded-for", address)]).await;
+        let mut refused = 0;
+        for _ in 0..15 {
+            let answer = from(address).await;
+            if answer.status == 429 {
+                refused += 1;
+                assert!(answer.text().contains("too many requests"), "{}", answer.text());
+                assert!(answer.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds >= 1));
+            }
         }
+        assert!(refused >= 3, "{refused}");
+        assert_eq!(from("192.0.2.9").await.status, 200, "others are not held up");
     }
-    assert!(refused >= 3, "{refused}");
-    assert_eq!(from("192.0.2.8").await.status, 200, "others are not held up");
 }

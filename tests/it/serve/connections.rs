@@ -183,6 +183,30 @@ async fn a_change_of_the_sources_rebuilds_the_site_and_errors_do_not_end_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_changes_is_built_a_second_at_a_time() {
+    let rounds = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&rounds);
+    let build = |output: PathBuf| -> Option<Rebuild> {
+        Some(Box::new(move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            let watch = vec![output.parent().expect("it is in a folder").to_owned()];
+            Ok(Rebuilt { watch, settings: ServeSettings::default(), outcome: Outcome::Built })
+        }))
+    };
+    let server = Server::with(|_| {}, build).await;
+    let log = server.home.path().join("a.jsonl");
+    let mut changes = 0;
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(2500) {
+        changes += 1;
+        fs::write(&log, "x".repeat(changes)).expect("writable");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let built = rounds.load(Ordering::SeqCst) as usize;
+    assert!(built >= 1 && built * 5 < changes, "{built} builds for {changes} changes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn stopping_takes_leave_of_everyone_in_time() {
     let server = Server::start().await;
     let mut idle = TcpStream::connect(server.address).await.expect("it listens");
@@ -218,7 +242,7 @@ async fn stopping_takes_leave_of_everyone_in_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_never_finishes_its_head_is_given_up() {
+async fn a_client_that_never_finishes_its_head_or_reads_nothing_is_given_up() {
     let server = Server::start().await;
     let given_up = async |begun: &[u8]| {
         let mut slow = TcpStream::connect(server.address).await.expect("it listens");
@@ -226,7 +250,22 @@ async fn a_client_that_never_finishes_its_head_is_given_up() {
         let end = timeout(Duration::from_secs(15), slow.read_to_end(&mut Vec::new())).await;
         assert!(end.is_ok(), "still connected after {:?}", String::from_utf8_lossy(begun));
     };
-    tokio::join!(given_up(b""), given_up(b"GET / HTTP/1.1\r\nx-slow: "));
+    let deaf = async {
+        let mut stream = TcpStream::connect(server.address).await.expect("it listens");
+        let asks = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(100);
+        // Once all that lies between is full, the daemon waits for the client, and closes.
+        while stream.write_all(&asks).await.is_ok() {}
+    };
+    let deaf = async { timeout(LIMIT, deaf).await.expect("who reads nothing is let go") };
+    let dribbling = async {
+        let mut stream = TcpStream::connect(server.address).await.expect("it listens");
+        let _ = stream.write_all(b"GET / HTTP/1.1\r\nx-slow: ").await;
+        while stream.write_all(b"a").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    let dribbling = async { timeout(LIMIT, dribbling).await.expect("letters do not keep it open") };
+    tokio::join!(given_up(b""), given_up(b"GET / HTTP/1.1\r\nx-slow: "), deaf, dribbling);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::Server;
+use super::{Server, site};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_are_found_under_clean_addresses() {
@@ -37,6 +37,69 @@ async fn every_response_carries_the_security_headers() {
         );
         assert!(!answer.header("referrer-policy").is_empty());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_comes_of_a_file_carries_them_too() {
+    let server = Server::start().await;
+    let tag = server.get("/").await.header("etag").to_owned();
+    for (status, method, header) in [
+        (200, "HEAD", ("accept", "*/*")),
+        (200, "GET", ("accept-encoding", "gzip")),
+        (206, "GET", ("range", "bytes=0-4")),
+        (304, "GET", ("if-none-match", tag.as_str())),
+        (405, "POST", ("accept", "*/*")),
+        (412, "GET", ("if-match", "\"other\"")),
+        (413, "GET", ("content-length", "99999999")),
+        (416, "GET", ("range", "bytes=99999999-")),
+    ] {
+        // Twice: the first may have to be packed.
+        for _ in 0..2 {
+            let answer = server.ask(method, "/", &[header]).await;
+            assert_eq!(answer.status, status, "{method} {header:?}");
+            assert_eq!(answer.header("x-content-type-options"), "nosniff", "{status}");
+            assert!(answer.header("content-security-policy").contains("default-src 'self'"), "{status}");
+            assert_eq!(answer.header("referrer-policy"), "same-origin", "{status}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_file_takes_the_place_of_what_the_daemon_answers() {
+    let server = Server::start().await;
+    let own = [
+        ("/api/system/health", 200),
+        ("/api/operations", 405),
+        ("/health", 200),
+        ("/health/", 404),
+        ("/metrics", 200),
+        ("/live.json", 200),
+        ("/ws", 426),
+        ("/ws/", 426),
+        ("/sign-in", 200),
+        ("/sign-out", 303),
+        ("/sign-in.css", 200),
+    ];
+    let mut paths = vec!["index.html".to_owned()];
+    for (target, _) in own {
+        let path = target.trim_matches('/');
+        paths.extend(["", ".html", "/index.html"].map(|ending| format!("{path}{ending}")));
+    }
+    paths.sort();
+    paths.dedup();
+    // What is a file cannot be a folder, too.
+    let folder = |path: &String| paths.iter().any(|other| other.starts_with(&format!("{path}/")));
+    let paths: Vec<&str> = paths.iter().filter(|path| !folder(path)).map(String::as_str).collect();
+    let facts = site::facts(1);
+    site::publish_files(&server.output(), &facts, &paths);
+    let file = facts.moment_ms.to_string();
+    server.until("/", |answer| answer.text() == file).await;
+    for (target, status) in own {
+        let answer = server.get(target).await;
+        assert_eq!(answer.status, status, "{target}");
+        assert_ne!(answer.text(), file, "{target}");
+    }
+    assert_eq!(server.get("/health.html").await.text(), file);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,7 +193,7 @@ async fn the_manifest_is_served_too() {
 }
 
 /// Ways out of the folder, and to files in it that are not part of the site.
-const ATTACKS: [&str; 26] = [
+const ATTACKS: [&str; 38] = [
     "/../secret.txt",
     "/../../secret.txt",
     "/./../secret.txt",
@@ -144,6 +207,18 @@ const ATTACKS: [&str; 26] = [
     "/..%c0%afsecret.txt",
     "/%c0%ae%c0%ae/secret.txt",
     "/..;/secret.txt",
+    "/%2e%2e%5csecret.txt",
+    "/%2e%2e;/secret.txt",
+    "/.%2e/secret.txt",
+    "/..%00/secret.txt",
+    "/..%252fsecret.txt",
+    "/%25252e%25252e%25252fsecret.txt",
+    "/%c0%ae%c0%ae%c0%afsecret.txt",
+    "/%e0%80%ae%e0%80%ae/secret.txt",
+    "/%ef%bc%8e%ef%bc%8e/secret.txt",
+    "/%u002e%u002e/secret.txt",
+    "/archive/%2e%2e/%2e%2e/secret.txt",
+    "/%2fetc%2fpasswd",
     "//secret.txt",
     "///etc/passwd",
     "/etc/passwd",

@@ -10,6 +10,7 @@ mod operations;
 mod proxy;
 mod reference;
 mod site;
+mod smuggling;
 mod tls;
 
 use std::collections::BTreeMap;

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use predicates::Predicate;
+use predicates::str::is_match;
 use serde_json::{Value, json};
 
 use super::Server;
@@ -73,8 +75,21 @@ fn check(document: &Value, schema: &Value, value: &Value, at: &str) -> Vec<Strin
             "type" => types().iter().any(|name| is_of(value, name.as_str().expect("a name"))),
             "const" => value == wanted,
             "enum" => wanted.as_array().is_some_and(|values| values.contains(value)),
-            "minimum" => value.as_f64() >= wanted.as_f64(),
-            "maximum" => value.as_f64() <= wanted.as_f64(),
+            // These say nothing of values of other types.
+            "minimum" => value.as_f64().is_none_or(|value| Some(value) >= wanted.as_f64()),
+            "exclusiveMinimum" => value.as_f64().is_none_or(|value| Some(value) > wanted.as_f64()),
+            "maximum" => value.as_f64().is_none_or(|value| Some(value) <= wanted.as_f64()),
+            "minLength" => value
+                .as_str()
+                .is_none_or(|text| text.chars().count() as u64 >= wanted.as_u64().expect("a count")),
+            "pattern" => value
+                .as_str()
+                .is_none_or(|text| is_match(wanted.as_str().expect("a pattern")).expect("valid").eval(text)),
+            "description" => true,
+            "anyOf" => {
+                let choices = wanted.as_array().expect("schemas");
+                choices.iter().any(|schema| within(schema, value, String::new()).is_empty())
+            }
             "required" => {
                 let names = wanted.as_array().expect("names").iter().filter_map(Value::as_str);
                 names.filter(|name| value.get(name).is_none()).count() == 0
@@ -105,6 +120,67 @@ fn check(document: &Value, schema: &Value, value: &Value, at: &str) -> Vec<Strin
         }
     }
     wrong
+}
+
+/// Values of all types, at the bounds of numbers, and words that mean something.
+fn values() -> Vec<Value> {
+    let texts = [
+        "", " ", "x", "5", " 5.5 ", "1e3", ".5", "5.", "-5", "nan", "inf", "true", " TRUE", "tRue", "success",
+    ];
+    let texts =
+        texts.iter().chain(&["FAILED ", "started", "2026-09-21T14:00:00Z", "2026-09-21 14:00", "[1]"]);
+    let mut values: Vec<_> = texts.map(|text| json!(text)).collect();
+    values.extend([
+        json!(null),
+        json!(true),
+        json!(false),
+        json!([]),
+        json!([1]),
+        json!({}),
+        json!({"a": 1}),
+    ]);
+    values.extend(
+        [-1.0, -0.5, -0.1, -1e-20, -0.0, 0.4, 1.5, 1e12, 1.1e12, 1e15, 1.1e15, 1e300].map(Value::from),
+    );
+    values.extend([0, 1, 2, 1_790_000_000].map(Value::from));
+    values
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_is_taken_where_the_document_describes_it_and_nowhere_else() {
+    let server = Server::start().await;
+    let document = server.get("/api/openapi.json").await.json();
+    let schema = &document["components"]["schemas"]["Operation"];
+    let fields: Vec<_> = schema["properties"].as_object().expect("fields").keys().cloned().collect();
+    assert!(fields.len() >= 18, "{fields:?}");
+    let begun = json!({
+        "wrapper_name": "a", "operation_id": "1", "start_time": "2026-09-21T14:00:00Z", "status": "started",
+    });
+    let ended = json!({"wrapper_name": "a", "start_time": "2026-09-21T13:00:00Z", "end_time": "2026-09-21T14:00:00Z"});
+    for base in [&begun, &ended] {
+        for field in &fields {
+            for value in values() {
+                let mut record = base.clone();
+                record[field] = value.clone();
+                let body = record.to_string();
+                let json = [("content-type", "application/json")];
+                let answer = server.post("/api/operations", &json, body.as_bytes()).await;
+                let wrong = check(&document, schema, &record, field);
+                assert!(answer.status == 400 || wrong.is_empty(), "{body} is taken: {wrong:?}");
+                // How large a number in a text is, what is a time, and that a start needs an id, is said in words.
+                let nameless = record["status"] == "started" && field == "operation_id";
+                let vague = value.is_string() || field.ends_with("_time") || nameless;
+                assert!(answer.status == 202 || !wrong.is_empty() || vague, "{body}: {}", answer.text());
+            }
+            let mut without = base.clone();
+            without.as_object_mut().expect("an object").remove(field);
+            let wrong = check(&document, schema, &without, field);
+            let json = [("content-type", "application/json")];
+            let answer = server.post("/api/operations", &json, without.to_string().as_bytes()).await;
+            let nameless = without["status"] == "started" && field == "operation_id";
+            assert_eq!(answer.status == 202, wrong.is_empty() && !nameless, "{without}: {wrong:?}");
+        }
+    }
 }
 
 fn is_of(value: &Value, name: &str) -> bool {
@@ -139,6 +215,11 @@ async fn prometheus_can_read_the_metrics() {
         found.unwrap_or_else(|| panic!("no {name} with {label}={wanted}")).2
     };
     assert_eq!(value("dash_http_responses_total", "code", "4xx"), 1.0);
+    assert_eq!(
+        value("dash_http_responses_total", "code", "2xx"),
+        1.0,
+        "the page that was asked for at first"
+    );
     assert!(value("process_resident_memory_bytes", "", "") > 1e6);
     let names: BTreeSet<_> = samples.iter().filter_map(|sample| sample.1.get("wrapper").cloned()).collect();
     assert_eq!(names, NAMES.iter().map(|name| (*name).to_owned()).collect());
