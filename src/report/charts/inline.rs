@@ -77,7 +77,7 @@ fn values(axis: &Axis, right: bool, out: &mut String) {
 
 /// Labels below the plot, each at its share of the width.
 fn bottom(labels: impl Iterator<Item = (f64, String)>, out: &mut String) {
-    out.push_str("<g class=\"middle\" transform=\"translate(0 13)\">");
+    out.push_str("<g class=\"middle\" transform=\"translate(0 16)\">");
     for (at, label) in labels {
         let (x, label) = (share(at), markup(&label));
         write!(out, "<text x=\"{x}\" y=\"100%\">{label}</text>").expect("writing to memory");

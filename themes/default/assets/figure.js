@@ -6,6 +6,8 @@ dash.figure = (() => {
   // Pixels around the plot, as `charts.css` gives them to drawings.
   const around = { t: 28, b: 28 };
   const [side, noAxis, names] = [58, 20, 136];
+  // And how far further down the labels below it are than Plotly has them, clear of the lowest beside it.
+  const standoff = 3;
   // A gap is marked from so many cells on.
   const markedGap = 3;
   // Levels of `--heat-1` and so on.
@@ -178,6 +180,7 @@ dash.figure = (() => {
     if (right) layout.yaxis2 = { ...valueAxis(view.tops[1], labels(drawing, "start", "y")), side: "right", overlaying: "y", showgrid: false };
     // Labels are chosen and places given: to measure them anew would take a quarter of the time of a first plot.
     layout.margin.autoexpand = false;
+    layout.xaxis.ticklabelstandoff = standoff;
     for (const axis of [layout.xaxis, layout.yaxis, layout.yaxis2]) if (axis) axis.ticklabeloverflow = "allow";
     layout.paper_bgcolor = layout.plot_bgcolor = "rgba(0,0,0,0)";
     layout.font = { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour("--chart-text") };
