@@ -171,6 +171,10 @@ fn model_totals(wrapper: &WrapperFacts) -> BTreeMap<&str, u64> {
         let sum: u64 = days.iter().map(|(_, bucket)| bucket.total()).sum();
         *totals.entry(model_name(&name.model)).or_default() += sum;
     }
+    // A damaged store may have lost days whose hours it still has.
+    for name in wrapper.history.series.keys() {
+        totals.entry(model_name(&name.model)).or_default();
+    }
     totals
 }
 
@@ -279,6 +283,17 @@ mod tests {
             let hours: u64 = errors.points.iter().map(|(_, counts)| counts[0]).sum();
             assert_eq!(hours as i64, last_hour + 1 - errors.window.from / 60, "{}", range.label);
         }
+    }
+
+    #[test]
+    fn hours_whose_days_are_lost_have_their_names() {
+        let hours = vec![(0, Bucket { success: 1, total_tokens: 5, ..Bucket::default() })];
+        let mut history = History { hours: hours.clone(), ..History::default() };
+        history.series.insert(SeriesName { model: "m".to_owned(), ..SeriesName::default() }, hours);
+        let facts = Facts::of_wrappers(vec![WrapperFacts::whole(Default::default(), history)], MINUTE_MS);
+        let (_, cells) = ranges(&facts, &facts.wrappers[0]);
+        assert_eq!(cells.models, ["m"]);
+        assert_eq!(cells.ranges[0].models.points, [(0, vec![Use { cost: None, tokens: 5 }])]);
     }
 
     #[test]
