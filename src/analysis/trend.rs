@@ -10,13 +10,13 @@ use crate::analysis::facts::{Facts, WrapperFacts};
 use crate::analysis::figures::Figures;
 use crate::analysis::health::{health, mean_score};
 use crate::analysis::snapshot::Range;
-use crate::analysis::window::Window;
+use crate::analysis::window::{MINUTE_HOURS, Window};
 use crate::model::bucket::Bucket;
 use crate::model::history::{History, slice};
 use crate::model::parallel;
-use crate::model::time::{HOUR_MS, MINUTE_MS};
+use crate::model::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 
-/// How all wrappers together stood in the window before.
+/// How all wrappers together stood in an earlier window.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SystemBefore {
     pub score: Option<f64>,
@@ -34,7 +34,18 @@ pub struct WrapperBefore {
 
 /// All wrappers together over the window of the same length that ended where the health window begins.
 pub fn system_before(facts: &Facts) -> SystemBefore {
-    let before = Before::of(facts);
+    system_in(facts, &Before::of(facts))
+}
+
+/// The same at this time of the day before; `None` where the health window is so long that its minutes of then are
+/// no longer kept.
+pub fn system_yesterday(facts: &Facts) -> Option<SystemBefore> {
+    let minutes = i64::from(facts.settings.health.window_minutes);
+    let (day, kept) = (DAY_MS / MINUTE_MS, i64::from(MINUTE_HOURS) * 60);
+    (day + minutes <= kept).then(|| system_in(facts, &Before::by(facts, day)))
+}
+
+fn system_in(facts: &Facts, before: &Before) -> SystemBefore {
     let each = parallel::map(&facts.wrappers, |wrapper| {
         let sum = counts(&wrapper.history, before.window);
         (score(facts, wrapper, before.moment_ms), sum)
@@ -100,17 +111,23 @@ pub fn cells(range: &Range, value: impl Fn(&Figures) -> Option<f64>) -> Vec<Opti
     values
 }
 
-/// The window before the health window, and the moment that it ended.
+/// A window as long as the health window, and the moment that it ended.
 struct Before {
     moment_ms: i64,
     window: Window,
 }
 
 impl Before {
+    /// The one that ended where the health window begins.
     fn of(facts: &Facts) -> Before {
-        let minutes = i64::from(facts.settings.health.window_minutes);
+        Before::by(facts, i64::from(facts.settings.health.window_minutes))
+    }
+
+    /// So many minutes earlier than the health window.
+    fn by(facts: &Facts, minutes: i64) -> Before {
         let moment_ms = facts.moment_ms - minutes * MINUTE_MS;
-        Before { moment_ms, window: Window::last_minutes(moment_ms, minutes) }
+        let length = i64::from(facts.settings.health.window_minutes);
+        Before { moment_ms, window: Window::last_minutes(moment_ms, length) }
     }
 }
 
@@ -161,6 +178,17 @@ mod tests {
         assert_eq!(was.figures, before.figures);
         let wrapper = wrapper_before(&now, &now.wrappers[0]);
         assert_eq!((wrapper.score, wrapper.figures), (was.score, was.figures));
+    }
+
+    #[test]
+    fn what_was_now_a_day_ago_is_yesterday() {
+        let minutes: Vec<_> = (0..2000).map(|at| (at, 10 + at as u64 % 7, u64::from(at % 50 == 3))).collect();
+        let (then, mut now) = (facts(&minutes, 300 * MINUTE_MS), facts(&minutes, 1740 * MINUTE_MS));
+        let (was, yesterday) = (snapshot(&then).system, system_yesterday(&now).expect("an hour is short"));
+        assert_eq!((was.score, was.active_wrappers), (yesterday.score, yesterday.active_wrappers));
+        assert_eq!(was.figures, yesterday.figures);
+        now.settings.health.window_minutes = 24 * 60 + 1;
+        assert_eq!(system_yesterday(&now), None);
     }
 
     #[test]

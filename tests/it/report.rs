@@ -287,6 +287,13 @@ fn a_gap_is_empty_and_nothing_is_not_zero() {
 }
 
 #[test]
+fn the_cards_compare_with_yesterday_where_there_was_one() {
+    let compared = |facts: &Facts| text(&site_of(facts), "index.html").matches("yesterday</p>").count();
+    assert_eq!(compared(&seeded::week()), 3);
+    assert_eq!(compared(&seeded::empty()), 0);
+}
+
+#[test]
 fn an_empty_site_says_what_to_do() {
     let site = site_of(&seeded::empty());
     assert!(text(&site, "index.html").contains("content/operations/"));

@@ -7,7 +7,7 @@ use tera::Context;
 use crate::analysis::activity::FEED_HOURS;
 use crate::analysis::health::Status;
 use crate::analysis::snapshot::{Snapshot, Summary, WrapperReport};
-use crate::analysis::trend::{stretches, system_before};
+use crate::analysis::trend::{SystemBefore, stretches, system_before, system_yesterday};
 use crate::model::bucket::Bucket;
 use crate::model::time::MINUTE_MS;
 use crate::report::SiteSettings;
@@ -43,13 +43,20 @@ struct StatusCount {
     count: usize,
 }
 
-/// What the cards say besides the system's own figures.
+/// How the system's figures stand against those of an earlier window.
 #[derive(Debug, Serialize)]
-struct Cards {
+struct Changes {
     score: Option<Change>,
     active: Change,
     operations: Option<Change>,
     success: Option<Change>,
+}
+
+/// What the cards say besides the system's own figures.
+#[derive(Debug, Serialize)]
+struct Cards {
+    #[serde(flatten)]
+    changes: Changes,
     active_spark: Option<Spark>,
     operations_spark: Option<Spark>,
     success_spark: Option<Spark>,
@@ -65,6 +72,7 @@ pub fn view(snapshot: &Snapshot, settings: &SiteSettings) -> Result<Context> {
     context.insert("stale", &stale(snapshot, settings));
     context.insert("window", &format::stretch(snapshot.facts.settings.health.window_minutes));
     context.insert("cards", &cards(snapshot));
+    context.insert("yesterday", &system_yesterday(snapshot.facts).map(|then| changes(snapshot, &then)));
     context.insert("statuses", &statuses(snapshot));
     let worst = worst(snapshot);
     context.insert("worst", &worst[..worst.len().min(NAMED)]);
@@ -122,7 +130,6 @@ fn statuses(snapshot: &Snapshot) -> Vec<StatusCount> {
 }
 
 fn cards(snapshot: &Snapshot) -> Cards {
-    let (now, before) = (&snapshot.system, system_before(snapshot.facts));
     let (points_of_day, height) = CARD_SPARK;
     let day = stretches(snapshot.wrappers.iter().map(|wrapper| &wrapper.day), points_of_day);
     let mut active = vec![0.0; points_of_day];
@@ -133,19 +140,26 @@ fn cards(snapshot: &Snapshot) -> Cards {
     let active: Vec<_> = active.into_iter().map(Some).collect();
     let credit = snapshot.facts.settings.health.fallback_credit;
     let success: Vec<_> = day.iter().map(|sum| sum.success_rate(credit)).collect();
-    let total = |operations: u64| Some(operations as f64);
     Cards {
-        score: points(now.score, before.score, Good::Up),
-        active: count(now.active_wrappers, before.active_wrappers, Good::Neither),
-        operations: relative(
-            total(now.figures.total_operations),
-            total(before.figures.total_operations),
-            Good::Neither,
-        ),
-        success: points(now.figures.success_rate, before.figures.success_rate, Good::Up),
+        changes: changes(snapshot, &system_before(snapshot.facts)),
         active_spark: spark(&active, from_zero(&active), height),
         operations_spark: operations_spark(&day, height),
         success_spark: spark(&success, share(&success), height),
+    }
+}
+
+fn changes(snapshot: &Snapshot, then: &SystemBefore) -> Changes {
+    let now = &snapshot.system;
+    let total = |operations: u64| Some(operations as f64);
+    Changes {
+        score: points(now.score, then.score, Good::Up),
+        active: count(now.active_wrappers, then.active_wrappers, Good::Neither),
+        operations: relative(
+            total(now.figures.total_operations),
+            total(then.figures.total_operations),
+            Good::Neither,
+        ),
+        success: points(now.figures.success_rate, then.figures.success_rate, Good::Up),
     }
 }
 

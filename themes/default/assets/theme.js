@@ -18,7 +18,7 @@ window.dash ??= {};
   if (way?.duration > 30) requestAnimationFrame(draw);
   else {
     page.classList.add("waits");
-    setTimeout(draw, 100);
+    setTimeout(draw, 250);
   }
   face.load().then(() => {
     if (!drawn) document.fonts.add(face);
