@@ -37,7 +37,7 @@ pub fn at_rest(html: &str) -> String {
 
 fn note(root: &str, moment_ms: i64) -> String {
     format!(
-        "<p class=\"alert alert-secondary notice\" id=\"kept\"><span>A snapshot, kept as it was on {}. \
+        "<p class=\"alert notice\" id=\"kept\"><span>A snapshot, kept as it was on {}. \
          <a href=\"{root}../index.html\">All snapshots</a> · <a href=\"{root}../../index.html\">The site now</a></span></p>",
         format::time_element(moment_ms)
     )

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
 use crate::archive::page::at_rest;
 use crate::report::policy::{SELF_CONTAINED, STATED};
 
@@ -37,6 +39,11 @@ pub fn whole(html: &str, files: &BTreeMap<&str, &[u8]>, home: Option<&str>) -> S
                 if tag.contains(" defer ") { deferred += &script } else { out += &script }
             }
             (tag, Some(_)) if tag.starts_with("<link ") => {}
+            (tag, _) if tag.starts_with("<noscript>") => {}
+            (tag, _) if tag.starts_with("<html") => {
+                out += &with_font(line, files);
+                out.push('\n');
+            }
             (tag, _) if tag.starts_with(STATED) => {
                 out += &format!("{STATED} content=\"{SELF_CONTAINED}\">\n");
             }
@@ -51,6 +58,15 @@ pub fn whole(html: &str, files: &BTreeMap<&str, &[u8]>, home: Option<&str>) -> S
         }
     }
     out
+}
+
+/// The line that names the page's typeface, with the typeface itself in place of its name.
+fn with_font(line: &str, files: &BTreeMap<&str, &[u8]>) -> String {
+    let named = attribute(line, "data-font");
+    let font = named.and_then(|link| Some((link, files.get(link.strip_prefix("./")?)?)));
+    font.map_or(line.to_owned(), |(link, bytes)| {
+        line.replace(link, &format!("data:font/woff2;base64,{}", STANDARD.encode(bytes)))
+    })
 }
 
 /// Script text that does not end its element.
@@ -84,13 +100,15 @@ fn attribute<'a>(line: &'a str, name: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
 
-    const PAGE: &str = "<html data-refresh-seconds=\"60\">\n<link rel=\"icon\" href=\"./assets/i.svg\">\n\
+    const PAGE: &str = "<html data-refresh-seconds=\"60\" data-font=\"./assets/f.woff2\">\n<link rel=\"icon\" href=\"./assets/i.svg\">\n\
+        <noscript><link rel=\"stylesheet\" href=\"./assets/f.css\"></noscript>\n\
         <link rel=\"stylesheet\" href=\"./assets/a.css\">\n<script src=\"./assets/t.js\"></script>\n\
         <script defer src=\"./assets/plotly-basic.js\"></script>\n<script defer src=\"./assets/b.js\"></script>\n\
         <body>\n<p><a href=\"./wrappers/x.html\">x</a> <a href=\"#y\">y</a></p>\n</body>\n";
 
     fn written(page: &str, home: Option<&str>) -> String {
-        let files: [(&str, &[u8]); 4] = [
+        let files: [(&str, &[u8]); 5] = [
+            ("assets/f.woff2", b"font"),
             ("assets/a.css", b"a{}"),
             ("assets/t.js", b"t()"),
             ("assets/b.js", b"b('</script>')"),
@@ -103,6 +121,7 @@ mod tests {
     fn a_whole_page_links_nothing() {
         let page = written(PAGE, None);
         assert!(!page.contains("./") && page.contains("<style>a{}</style>\n<script>t()</script>"), "{page}");
+        assert!(page.contains("data-font=\"data:font/woff2;base64,Zm9udA==\""), "{page}");
         assert!(page.contains("<a>x</a> <a href=\"#y\">y</a>"), "{page}");
         assert!(page.contains("plot()") && page.contains("b('<\\/script>')</script>\n</body>"), "{page}");
     }

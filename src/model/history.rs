@@ -21,9 +21,6 @@ pub struct WrapperId {
 pub struct History {
     /// End of the wrapper's oldest known operation.
     pub first_end_ms: i64,
-    /// Minutes as they are stored, each chunk an encoded list of (minute, all series): what travels with a published
-    /// site. Pages look at the newer ones only.
-    pub packed_minutes: Vec<Box<[u8]>>,
     /// (minute, all series).
     pub minutes: Vec<(i64, Bucket)>,
     /// (hour, all series).

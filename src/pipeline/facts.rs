@@ -72,11 +72,21 @@ fn wrappers(store: &Store, ids: Vec<WrapperId>, span: &Span) -> Result<Vec<Wrapp
     Ok(wrappers.map(|(id, history)| WrapperFacts::whole(id, history)).collect())
 }
 
+/// What the published dataset has of the minutes of wrappers that do not stand, in their order.
+pub fn minutes(plan: &Plan, store: &Store, facts: &Facts) -> Result<Vec<Vec<u8>>> {
+    let written: Vec<_> =
+        facts.wrappers.iter().filter(|wrapper| !wrapper.stands).map(|wrapper| &wrapper.id).collect();
+    store.minutes(&written, first_kept_minute(plan))
+}
+
+fn first_kept_minute(plan: &Plan) -> i64 {
+    plan.store.retention(plan.moment_ms).first_minute
+}
+
 fn whole_span(plan: &Plan) -> Span {
     let hour = hour_of(plan.moment_ms);
-    let first_minute = plan.store.retention(plan.moment_ms).first_minute;
+    let first_minute = first_kept_minute(plan);
     Span {
-        first_packed_minute: first_minute,
         first_minute,
         first_hour: hour - i64::from(MAX_HOURS),
         first_series_hour: hour - i64::from(BREAKDOWN_HOURS),
@@ -85,7 +95,7 @@ fn whole_span(plan: &Plan) -> Span {
     }
 }
 
-/// What a wrapper's page and its dataset are made of. Only the dataset has minutes older than a day.
+/// What a wrapper's page is made of.
 fn page_span(plan: &Plan) -> Span {
     Span { first_minute: first_shown_minute(plan), ..whole_span(plan) }
 }
@@ -94,7 +104,6 @@ fn page_span(plan: &Plan) -> Span {
 fn glance_span(plan: &Plan) -> Span {
     let first_minute = first_shown_minute(plan);
     Span {
-        first_packed_minute: first_minute,
         first_hour: first_minute / 60,
         first_series_hour: i64::MAX,
         first_series_day: i64::MAX,
@@ -106,5 +115,5 @@ fn glance_span(plan: &Plan) -> Span {
 /// A day, and the health window at its beginning.
 fn first_shown_minute(plan: &Plan) -> i64 {
     let minutes = i64::from(DAY_HOURS) * 60 + i64::from(plan.analysis.health.window_minutes);
-    (minute_of(plan.moment_ms) - minutes).max(plan.store.retention(plan.moment_ms).first_minute)
+    (minute_of(plan.moment_ms) - minutes).max(first_kept_minute(plan))
 }

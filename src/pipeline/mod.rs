@@ -93,7 +93,8 @@ fn build_once(store: &mut Store, plan: &Plan, progress: &(dyn Fn(Progress) + Syn
                 let snapshot = snapshot(&facts);
                 let theme = theme.join().unwrap_or_else(|panic| resume_unwind(panic));
                 let theme = theme.context("loading the theme")?;
-                (site(&snapshot, &theme, plan.site)?, stamp(&snapshot))
+                let minutes = facts::minutes(plan, store, &facts)?;
+                (site(&snapshot, minutes, &theme, plan.site)?, stamp(&snapshot))
             };
             // To free the past of many wrappers takes as long as to write what has changed.
             let ((), published) = parallel::join(|| drop(facts), || output.publish(&site, &stamp));
@@ -199,10 +200,10 @@ fn read(plan: &Plan, store: &mut Store, progress: &(dyn Fn(Progress) + Sync)) ->
     Ok(Gathered { sources, bytes, records: read.records, skipped: read.skipped })
 }
 
-fn site(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Result<Site> {
+fn site(snapshot: &Snapshot, minutes: Vec<Vec<u8>>, theme: &Theme, settings: &SiteSettings) -> Result<Site> {
     let data = || -> Result<Site> {
         let mut site = Site::default();
-        dataset::add(&mut site, snapshot.facts, &settings.title, &settings.currency)?;
+        dataset::add(&mut site, snapshot.facts, minutes, settings)?;
         datasets::add(&mut site, snapshot)?;
         summary::add(&mut site, snapshot)?;
         Ok(site)

@@ -1,6 +1,6 @@
 //! The facts as files of the site: what lets a daemon that has nothing but `output/` answer for any window.
 //!
-//! `data/site.json` holds the rest of what the API answers from; `data/<slug>.bin` holds one wrapper's, in the layout of
+//! `data/site.json` holds the rest of what the API answers from; `data/<slug>.bin` holds one wrapper's, as chunks of
 //! `model/codec.rs`, so that a change of one wrapper is a change of one small file.
 
 use anyhow::{Context, Result};
@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 use crate::analysis::facts::{Facts, Settings};
 use crate::analysis::window::MAX_HOURS;
 use crate::model::bucket::Bucket;
-use crate::model::codec::{Decode, Encode, from_bytes, to_bytes};
+use crate::model::codec::{append, from_bytes, take_first, to_bytes};
 use crate::model::history::{History, WrapperId};
 use crate::model::parallel;
 use crate::model::rollup::InFlight;
 use crate::model::time::hour_of;
+use crate::report::SiteSettings;
 use crate::report::site::Site;
 
 /// Where the index lies in the site.
@@ -36,11 +37,11 @@ pub fn history_path(slug: &str) -> String {
     format!("data/{slug}.bin")
 }
 
-/// Adds the facts to a site.
-pub fn add(site: &mut Site, facts: &Facts, title: &str, currency: &str) -> Result<()> {
+/// Adds the facts to a site. `minutes`: of each wrapper that does not stand, as they are stored.
+pub fn add(site: &mut Site, facts: &Facts, minutes: Vec<Vec<u8>>, settings: &SiteSettings) -> Result<()> {
     let index = Index {
-        title: title.to_owned(),
-        currency: currency.to_owned(),
+        title: settings.title.clone(),
+        currency: settings.currency.clone(),
         moment_ms: facts.moment_ms,
         settings: facts.settings.clone(),
         wrappers: facts.wrappers.iter().map(|wrapper| wrapper.id.clone()).collect(),
@@ -50,10 +51,15 @@ pub fn add(site: &mut Site, facts: &Facts, title: &str, currency: &str) -> Resul
     let histories = parallel::map(&facts.wrappers, |wrapper| {
         (!wrapper.stands).then(|| write_history(&wrapper.history, facts.moment_ms))
     });
+    let mut minutes = minutes.into_iter();
     for (wrapper, history) in facts.wrappers.iter().zip(histories) {
         let path = history_path(&wrapper.id.slug);
         match history {
-            Some(bytes) => site.add(path, bytes)?,
+            Some(mut bytes) => {
+                let minutes = minutes.next().context("the minutes of a wrapper are missing")?;
+                bytes.extend_from_slice(&minutes);
+                site.add(path, bytes)?;
+            }
             None => site.keep(path)?,
         }
     }
@@ -65,45 +71,27 @@ pub fn read_index(bytes: &[u8]) -> Result<Index> {
     serde_json::from_slice(bytes).with_context(|| format!("reading `{INDEX}`; build the site again"))
 }
 
-/// What the API can be asked about: all minutes, the hours of [`MAX_HOURS`], and the newest day for the last
-/// activity of a wrapper that has been silent for longer.
+/// What the API can be asked about besides minutes: the hours of [`MAX_HOURS`], and the newest day for the last
+/// activity of a wrapper that has been silent for longer. The first chunk of a wrapper's file.
 fn write_history(history: &History, moment_ms: i64) -> Vec<u8> {
     let first_hour = hour_of(moment_ms) - i64::from(MAX_HOURS);
     let hours = history.hours.partition_point(|hour| hour.0 < first_hour);
     let newest_day = history.days.len().saturating_sub(1);
-    let mut out = to_bytes(&history.first_end_ms);
-    (history.packed_minutes.len() as u64).encode(&mut out);
-    for chunk in &history.packed_minutes {
-        (chunk.len() as u64).encode(&mut out);
-        out.extend_from_slice(chunk);
-    }
-    history.hours[hours..].encode(&mut out);
-    history.days[newest_day..].encode(&mut out);
+    let levels = (&history.hours[hours..], &history.days[newest_day..]);
+    let mut out = Vec::new();
+    append(&mut out, &to_bytes(&(history.first_end_ms, levels)));
     out
 }
 
-/// Reads a wrapper's buckets back; `None` where the bytes are damaged or of another version of dash.
-pub fn read_history(bytes: &[u8]) -> Option<History> {
-    from_bytes::<Published>(bytes).map(|published| published.0)
-}
-
-/// A history as it is published: without breakdowns and notes, which only pages show. All minutes come back
-/// as buckets.
-struct Published(History);
-
-impl Decode for Published {
-    fn decode(input: &mut &[u8]) -> Option<Published> {
-        let first_end_ms = i64::decode(input)?;
-        let mut minutes: Vec<(i64, Bucket)> = Vec::new();
-        for _ in 0..u64::decode(input)? {
-            let length = usize::try_from(u64::decode(input)?).ok()?;
-            let (chunk, rest) = input.split_at_checked(length)?;
-            minutes.extend(from_bytes::<Vec<_>>(chunk)?);
-            *input = rest;
-        }
-        let (hours, days) = (Vec::decode(input)?, Vec::decode(input)?);
-        Some(Published(History { first_end_ms, minutes, hours, days, ..History::default() }))
+/// Reads a wrapper's buckets back: all but breakdowns and notes, which only pages show. `None` where the bytes are
+/// damaged or of another version of dash.
+pub fn read_history(mut bytes: &[u8]) -> Option<History> {
+    let (first_end_ms, (hours, days)) = from_bytes(take_first(&mut bytes)?)?;
+    let mut minutes: Vec<(i64, Bucket)> = Vec::new();
+    while !bytes.is_empty() {
+        minutes.extend(from_bytes::<Vec<_>>(take_first(&mut bytes)?)?);
     }
+    Some(History { first_end_ms, minutes, hours, days, ..History::default() })
 }
 
 #[cfg(test)]
@@ -115,15 +103,15 @@ mod tests {
         let one = |success| Bucket { success, ..Bucket::default() };
         let history = History {
             first_end_ms: 7,
-            packed_minutes: vec![
-                to_bytes(&vec![(59_940i64, one(3)), (59_941, one(4))]).into(),
-                to_bytes(&vec![(60_000i64, one(2))]).into(),
-            ],
             hours: vec![(1, one(9)), (1000, one(3))],
             days: vec![(1, one(4)), (2, one(5))],
             ..History::default()
         };
-        let back = read_history(&write_history(&history, 1000 * 3_600_000)).expect("just written");
+        let mut bytes = write_history(&history, 1000 * 3_600_000);
+        for chunk in [vec![(59_940i64, one(3)), (59_941, one(4))], vec![(60_000, one(2))]] {
+            append(&mut bytes, &to_bytes(&chunk));
+        }
+        let back = read_history(&bytes).expect("just written");
         assert_eq!(back.minutes, [(59_940, one(3)), (59_941, one(4)), (60_000, one(2))]);
         assert_eq!((back.first_end_ms, back.hours, back.days), (7, vec![(1000, one(3))], vec![(2, one(5))]));
     }

@@ -138,18 +138,28 @@ impl<T: Serialize> Serialize for InOrder<'_, T> {
 }
 
 /// The envelope of [`wrapper_metrics`].
-pub fn metrics_envelope(facts: &Facts, wrapper: &WrapperFacts, hours: u32) -> Value {
+#[derive(Debug, Serialize)]
+pub struct Metrics<'a> {
+    success: bool,
+    wrapper_name: &'a str,
+    time_range_hours: u32,
+    data: Vec<Row>,
+    timestamp: String,
+}
+
+/// [`wrapper_metrics`] in its envelope.
+pub fn metrics_envelope<'a>(facts: &Facts, wrapper: &'a WrapperFacts, hours: u32) -> Metrics<'a> {
     metrics(&wrapper.id.name, &snapshot::range(facts, wrapper, hours), facts.moment_ms)
 }
 
-fn metrics(name: &str, range: &Range, moment_ms: i64) -> Value {
-    json!({
-        "success": true,
-        "wrapper_name": name,
-        "time_range_hours": range.hours,
-        "data": rows(range),
-        "timestamp": rfc3339(moment_ms),
-    })
+fn metrics<'a>(name: &'a str, range: &Range, moment_ms: i64) -> Metrics<'a> {
+    Metrics {
+        success: true,
+        wrapper_name: name,
+        time_range_hours: range.hours,
+        data: rows(range),
+        timestamp: rfc3339(moment_ms),
+    }
 }
 
 /// Adds the answers for the default parameters to a site.
@@ -168,12 +178,12 @@ pub fn add(site: &mut Site, snapshot: &Snapshot) -> Result<()> {
     site.add("api/charts/performance.json", serde_json::to_vec(&lines)?)?;
     site.add("api/charts/health.json", serde_json::to_vec(&charts::health::health(facts))?)?;
     let metrics = parallel::map(&snapshot.wrappers, |wrapper| {
-        let answer = || metrics(&wrapper.summary.name, &wrapper.day, moment_ms).to_string();
-        (!wrapper.stands).then(answer)
+        let answer = || serde_json::to_vec(&metrics(&wrapper.summary.name, &wrapper.day, moment_ms));
+        (!wrapper.stands).then(answer).transpose()
     });
     for (wrapper, answer) in snapshot.wrappers.iter().zip(metrics) {
         let path = format!("api/wrappers/{}/metrics.json", wrapper.summary.slug);
-        match answer {
+        match answer? {
             Some(answer) => site.add(path, answer)?,
             None => site.keep(path)?,
         }

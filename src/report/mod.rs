@@ -178,7 +178,7 @@ pub fn icon_address() -> String {
 fn icon(kwargs: Kwargs, _: &State) -> TeraResult<Value> {
     let name = kwargs.must_get::<&str>("name")?;
     if !embedded::ICONS.iter().any(|icon| icon.0 == name) {
-        return Err(Error::message(format!("there is no icon `{name}`; `build.rs` lists them")));
+        return Err(Error::message(format!("there is no icon `{name}`; `build/main.rs` lists them")));
     }
     Ok(Value::safe_string(&format!(
         "<svg class=\"icon\" aria-hidden=\"true\" focusable=\"false\"><use href=\"#icon-{name}\"/></svg>"
@@ -337,6 +337,15 @@ mod tests {
             assert_eq!(sha256, format!("{:x}", Sha256::digest(bytes)), "{name}");
         }
         assert_eq!(hashed_path("app.css", "ca978112ca1b"), "assets/app.ca978112.css");
+    }
+
+    #[test]
+    fn the_typeface_lies_where_its_style_sheet_looks() {
+        let (_, css, _) = embedded::ASSETS.iter().find(|asset| asset.0 == "font.css").expect("it is there");
+        let css = String::from_utf8_lossy(css);
+        let name = css.split_once("url(").expect("it names a file").1.split(')').next().unwrap_or_default();
+        let theme = Theme::embedded().expect("it is valid");
+        assert!(theme.assets().iter().any(|asset| asset.path == format!("assets/{name}")), "{name}");
     }
 
     #[test]

@@ -4,11 +4,11 @@
 /// Nothing but the site's own files, no script in a page, and no style in a page either.
 ///
 /// - The hash is that of an empty text: Plotly puts an empty `<style>` into the page and fills it by script.
-/// - `data:` is for what styles carry themselves (the typeface, the shapes of statuses) and, with `blob:`, for
-///   charts that are saved as pictures.
+/// - `data:` is for what styles carry themselves (the shapes of statuses) and, with `blob:`, for charts that are
+///   saved as pictures.
 /// - `ws:` and `wss:` are for browsers that do not count the socket of the same host as `'self'`.
 pub const POLICY: &str = "default-src 'none'; script-src 'self'; \
-    style-src 'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='; font-src data:; \
+    style-src 'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='; font-src 'self'; \
     img-src 'self' data: blob:; connect-src 'self' ws: wss:; manifest-src 'self'; worker-src 'self'; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 

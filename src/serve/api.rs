@@ -177,7 +177,7 @@ fn performance_chart(current: &Current, asked: &Asked) -> Value {
 
 fn wrapper_metrics(current: &Current, asked: &Asked) -> Value {
     let wrapper = asked.wrapper(&current.facts);
-    wrapper.map_or(Value::Null, |wrapper| metrics_envelope(&current.facts, wrapper, asked.hours()))
+    wrapper.map_or(Value::Null, |wrapper| json!(metrics_envelope(&current.facts, wrapper, asked.hours())))
 }
 
 fn health(current: &Current, _: &Asked) -> Value {

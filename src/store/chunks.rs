@@ -2,7 +2,7 @@
 //!
 //! | level | buckets | a chunk is |
 //! | --- | --- | --- |
-//! | minutes | minute | an hour |
+//! | minutes | minute | a quarter of a day |
 //! | hours | hour | a day |
 //! | series hours | hour × operation type × model | a quarter of a day |
 //! | series days | day × operation type × model | a day |
@@ -14,19 +14,19 @@ use anyhow::{Context, Result};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::model::bucket::Bucket;
-use crate::model::codec::{Decode, Encode, from_bytes, to_bytes};
+use crate::model::codec::{Decode, Encode, append, from_bytes, to_bytes};
 use crate::model::history::History;
 use crate::model::notes::Notes;
 use crate::model::rollup::{Retention, SeriesName, WrapperRollup};
 use crate::model::sketch::Sketch;
 use crate::store::damage::Damaged;
 
-/// Minutes in a chunk.
-const CHUNK_MINUTES: i64 = 60;
+/// Minutes in a chunk. A chunk is written anew for one operation, so the more buckets lie in a stretch of time, the
+/// shorter it is; but with many wrappers, most of the time goes into finding rows.
+const CHUNK_MINUTES: i64 = 6 * 60;
 /// Hours in a chunk.
 const CHUNK_HOURS: i64 = 24;
-/// Hours by series in a chunk. A chunk is written anew for one operation, so the more buckets lie in a
-/// stretch of time, the shorter it is.
+/// Hours by series in a chunk.
 const CHUNK_SERIES_HOURS: i64 = 6;
 /// Days by series in a chunk.
 const CHUNK_SERIES_DAYS: i64 = 1;
@@ -122,9 +122,6 @@ impl Decode for BySeries {
 /// after a year as after a month.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// Of minutes as they are stored.
-    pub first_packed_minute: i64,
-    /// Of minutes as buckets.
     pub first_minute: i64,
     pub first_hour: i64,
     /// Of hours by series.
@@ -136,7 +133,6 @@ pub struct Span {
 impl Span {
     /// As good as none of it.
     pub const NOTHING: Span = Span {
-        first_packed_minute: i64::MAX,
         first_minute: i64::MAX,
         first_hour: i64::MAX,
         first_series_hour: i64::MAX,
@@ -187,16 +183,11 @@ pub fn write(transaction: &Transaction, wrapper: i64, chunks: &[Chunk]) -> Resul
 /// Loads what is kept of a wrapper in a span, and its newest days.
 pub fn load(connection: &Connection, wrapper: i64, span: &Span, history: &mut History) -> Result<()> {
     let chunks = Chunks { connection, wrapper };
-    let [packed, first] = [span.first_packed_minute, span.first_minute].map(|minute| minute / CHUNK_MINUTES);
-    chunks.each_since(Level::Minutes, packed.min(first), |start, data| {
-        if start >= packed {
-            history.packed_minutes.push(data.into());
-        }
-        if start >= first {
-            history.minutes.extend(decode::<Vec<(i64, Bucket)>>(Level::Minutes, start, data)?);
-        }
-        Ok(())
-    })?;
+    for (_, minutes) in
+        chunks.since::<Vec<(i64, Bucket)>>(Level::Minutes, span.first_minute / CHUNK_MINUTES)?
+    {
+        history.minutes.extend(minutes);
+    }
     for (_, hours) in chunks.since::<Vec<(i64, Bucket)>>(Level::Hours, span.first_hour / CHUNK_HOURS)? {
         history.hours.extend(hours);
     }
@@ -217,6 +208,17 @@ pub fn load(connection: &Connection, wrapper: i64, span: &Span, history: &mut Hi
     }
     history.notes = chunks.since(Level::Notes, span.first_note_day)?;
     Ok(())
+}
+
+/// The minutes from `first` on, and what else is in their chunks, as they are stored: each chunk an encoded list of
+/// (minute, bucket), put together by [`append`].
+pub fn minutes(connection: &Connection, wrapper: i64, first: i64) -> Result<Vec<u8>> {
+    let mut minutes = Vec::new();
+    Chunks { connection, wrapper }.each_since(Level::Minutes, first / CHUNK_MINUTES, |_, data| {
+        append(&mut minutes, data);
+        Ok(())
+    })?;
+    Ok(minutes)
 }
 
 /// Drops chunks that lie wholly before what is kept.

@@ -2,7 +2,7 @@
 //!
 //! One SQLite file, `.dash/store.db` in the site's folder. The ledger and the buckets it accounts for change
 //! in one transaction, so that a build that dies repeats nothing and loses nothing. Buckets lie in chunks,
-//! one row for all buckets of a wrapper in an hour, six or a day (see [`chunks`]): a build reads and writes few
+//! one row for all buckets of a wrapper in six hours or a day (see [`chunks`]): a build reads and writes few
 //! rows, and an append touches five.
 
 pub mod lock;
@@ -204,6 +204,17 @@ impl Store {
         parallel::map_with(wrappers, || readers.reader(), read).into_iter().collect()
     }
 
+    /// The minutes of some wrappers from `first` on as they are stored, for the published dataset; see
+    /// [`chunks::minutes`].
+    pub fn minutes(&self, wrappers: &[&WrapperId], first: i64) -> Result<Vec<Vec<u8>>> {
+        let readers = &self.readers;
+        let read = |reader: &mut Reader, wrapper: &&WrapperId| {
+            let connection = reader.connection()?;
+            chunks::minutes(connection, row_of(connection, wrapper)?.0, first)
+        };
+        parallel::map_with(wrappers, || readers.reader(), read).into_iter().collect()
+    }
+
     /// How many readings with news there have been.
     pub fn revision(&self) -> Result<i64> {
         Ok(self.connection.query_row("SELECT number FROM revision", [], |row| row.get(0))?)
@@ -292,12 +303,17 @@ impl Store {
 }
 
 fn history(connection: &Connection, wrapper: &WrapperId, span: &Span) -> Result<History> {
-    let mut find = connection.prepare_cached("SELECT id, first_end_ms FROM wrapper WHERE name = ?1")?;
-    let (id, first_end_ms) = find.query_row([&wrapper.name], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (id, first_end_ms) = row_of(connection, wrapper)?;
     let mut history = History { first_end_ms, ..History::default() };
     chunks::load(connection, id, span, &mut history)
         .with_context(|| format!("reading the buckets of `{}`", wrapper.name))?;
     Ok(history)
+}
+
+/// A wrapper's id in the store, and the end of its oldest operation.
+fn row_of(connection: &Connection, wrapper: &WrapperId) -> Result<(i64, i64)> {
+    let mut find = connection.prepare_cached("SELECT id, first_end_ms FROM wrapper WHERE name = ?1")?;
+    Ok(find.query_row([&wrapper.name], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }
 
 /// All but what others are summed as.

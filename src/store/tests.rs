@@ -1,17 +1,13 @@
 use std::fs;
 
 use super::*;
+use crate::model::bucket::Bucket;
+use crate::model::codec::{from_bytes, take_first};
 use crate::model::operation::{Operation, Outcome, Tokens};
 
 const RETENTION: Retention = Retention { first_minute: 0, first_hour: 0, first_note_day: 0 };
-const ALL: Span = Span {
-    first_packed_minute: 0,
-    first_minute: 0,
-    first_hour: 0,
-    first_series_hour: 0,
-    first_series_day: 0,
-    first_note_day: 0,
-};
+const ALL: Span =
+    Span { first_minute: 0, first_hour: 0, first_series_hour: 0, first_series_day: 0, first_note_day: 0 };
 
 fn operation<'a>(wrapper: &'a str, model: &'a str, end_ms: i64) -> Operation<'a> {
     Operation {
@@ -82,22 +78,24 @@ fn a_store_of_another_version_is_refused_with_the_next_step() {
 }
 
 #[test]
-fn minutes_before_the_span_s_come_as_they_are_stored() {
+fn minutes_are_handed_out_by_chunks() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut store = Store::open(folder.path()).expect("the store opens");
-    let operations: Vec<_> = (0..300).map(|minute| operation("a", "m", minute * 60_000)).collect();
+    let operations: Vec<_> = (0..800).map(|minute| operation("a", "m", minute * 60_000)).collect();
     store.apply(&reading(&operations)).expect("the reading is added");
-    let whole = history(&store, &store.wrappers().expect("the store answers")[0]);
-    let span = Span { first_minute: 130, ..ALL };
     let ids = store.wrappers().expect("the store answers");
+    let whole = history(&store, &ids[0]).minutes;
+    let span = Span { first_minute: 730, ..ALL };
     let history = store.histories(&ids, &span).expect("the store answers").remove(0);
-    let unpack = |chunk: &[u8]| -> Vec<(i64, crate::model::bucket::Bucket)> {
-        crate::model::codec::from_bytes(chunk).expect("a whole chunk")
-    };
-    let packed: Vec<_> = history.packed_minutes.iter().flat_map(|chunk| unpack(chunk)).collect();
-    assert_eq!(packed, whole.minutes);
-    // From the hour on that the span begins in.
-    assert_eq!(history.minutes, whole.minutes[120..]);
+    // From the quarter of a day on that the span begins in.
+    assert_eq!(history.minutes, whole[720..]);
+    let stored = store.minutes(&[&ids[0]], 370).expect("the store answers").remove(0);
+    let (mut rest, mut minutes) = (&stored[..], Vec::<(i64, Bucket)>::new());
+    while !rest.is_empty() {
+        let chunk = take_first(&mut rest).expect("chunks with their lengths");
+        minutes.extend(from_bytes::<Vec<_>>(chunk).expect("a whole chunk"));
+    }
+    assert_eq!(minutes, whole[360..]);
 }
 
 #[test]

@@ -98,12 +98,6 @@ test("Plotly takes the place of a drawing and nothing moves", options, async (t)
     t.after(() => page.context().close());
     const still = await open(browser, at(wrapper()), { ...size, javaScriptEnabled: false });
     t.after(() => still.context().close());
-    // The typeface and the times in the head of the page come first; what moves from here on, charts move.
-    await page.evaluate(async () => {
-      await document.fonts.ready;
-      for (let frame = 0; frame < 3; frame += 1) await new Promise(requestAnimationFrame);
-      window.shifts = 0;
-    });
     for (const chart of ["performance", "percentiles", "distribution", "heat", "operations", "errors", "cost"].map((name) => `chart-${name}`)) {
       await drawn(page, chart);
       const [before, after] = [await geometry(still, chart, false), await geometry(page, chart, true)];

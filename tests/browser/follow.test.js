@@ -81,6 +81,29 @@ test("a page takes in a newer snapshot and keeps what the reader did", options, 
   assert.equal(hellos.at(-1).snapshot, "later");
 });
 
+test("newer values of a chart are its drawing, until somebody comes to it", options, async (t) => {
+  const replaced = {};
+  const { page, other } = await follow(t, replaced);
+  await drawn(page, "chart-system");
+  await page.mouse.move(0, 0);
+  const newer = async (id) => {
+    const html = later().replace(/(id="data-system">\{)(\s*)/, `$1${" ".repeat(id)}`);
+    Object.assign(replaced, { "index.html": html, "snapshot.js": read("snapshot.js").replace(/"id":"[^"]*"/, `"id":"${id}"`) });
+    other.socket.send(JSON.stringify({ event: "refresh", snapshot: `${id}`, changed: ["index.html"] }));
+    await page.waitForFunction((id) => window.dashSnapshot.id === id, `${id}`, often);
+  };
+  const chart = page.locator(".chart:has(#chart-system)");
+  const shows = async () => [await chart.locator(".views").isVisible(), await page.locator("#chart-system").isVisible()];
+  assert.deepEqual(await shows(), [false, true]);
+  await newer(1);
+  assert.deepEqual(await shows(), [true, false]);
+  await chart.hover();
+  assert.deepEqual(await shows(), [false, true]);
+  await newer(2);
+  assert.deepEqual(await shows(), [false, true]);
+  assert.deepEqual(page.complaints, []);
+});
+
 test("a page without operations comes to life", options, async (t) => {
   const full = read("index.html");
   const empty = full.replace(/<main[\s\S]*<\/main>/, '<main class="container-xxl" id="main"><p>Nothing yet</p></main>');

@@ -8,6 +8,7 @@ const types = {
   ".html": "text/html",
   ".js": "text/javascript",
   ".svg": "image/svg+xml",
+  ".woff2": "font/woff2",
   ".webmanifest": "application/manifest+json",
 };
 

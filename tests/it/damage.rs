@@ -36,6 +36,20 @@ fn sql(folder: &Folder, statement: &str) {
     connection.execute_batch(statement).unwrap_or_else(|error| panic!("{statement}: {error}"));
 }
 
+/// In the newest hours: a count, which stays one.
+fn turn_a_bit(folder: &Folder) {
+    let connection = Connection::open(folder.path(STORE)).expect("it is a database");
+    let newest = "FROM chunk WHERE level = 1 ORDER BY start DESC LIMIT 1";
+    let mut data: Vec<u8> = connection
+        .query_row(&format!("SELECT data {newest}"), [], |row| row.get(0))
+        .expect("hours are stored");
+    *data.last_mut().expect("it is not empty") ^= 1;
+    let update = format!(
+        "UPDATE chunk SET data = ?1 WHERE (wrapper, level, start) = (SELECT wrapper, level, start {newest})"
+    );
+    connection.execute(&update, [data]).expect("it can be written");
+}
+
 fn overwrite(path: &Path, from: usize, bytes: &[u8]) {
     let mut content = fs::read(path).expect("it is there");
     let to = (from + bytes.len()).min(content.len());
@@ -50,7 +64,7 @@ fn cut(folder: &Folder, bytes: usize) {
 
 type Damage = fn(&Folder);
 
-const DAMAGES: [(&str, Damage); 11] = [
+const DAMAGES: [(&str, Damage); 12] = [
     ("the header is garbage", |folder| overwrite(&folder.path(STORE), 0, &[0xa5; 100])),
     ("it is text", |folder| folder.write(STORE, "not a database, only text")),
     ("only the first page is left", |folder| cut(folder, 4096)),
@@ -68,6 +82,7 @@ const DAMAGES: [(&str, Damage); 11] = [
     ("a row is gone", |folder| sql(folder, "DELETE FROM revision")),
     ("the ledger is not what was written", |folder| sql(folder, "UPDATE file SET state = '{\"source\": 5'")),
     ("chunks are not what was written", |folder| sql(folder, "UPDATE chunk SET data = x'ffffffffffff'")),
+    ("a bit of a number in a chunk has turned", turn_a_bit),
 ];
 
 #[test]

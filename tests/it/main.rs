@@ -28,5 +28,6 @@ mod soak;
 mod sources;
 mod sources_quality;
 mod sources_shapes;
+mod stylesheets;
 mod tidy;
 mod tools;

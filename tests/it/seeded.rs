@@ -224,7 +224,6 @@ impl Past {
         };
         History {
             first_end_ms: self.first_end_ms.unwrap_or_default(),
-            packed_minutes: Vec::new(),
             minutes: self.minutes.into_iter().collect(),
             hours: self.hours.into_iter().collect(),
             days: self.days.into_iter().collect(),

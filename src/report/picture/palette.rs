@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use crate::report::embedded;
 
 /// Whose custom properties count.
-const SHEETS: [&str; 2] = ["colours.css", "charts.css"];
+const SHEET: &str = "style.css";
 const DARK: &str = "[data-bs-theme=\"dark\"]";
 
 /// On what ground a picture is drawn.
@@ -20,7 +20,7 @@ pub enum Look {
 impl Look {
     pub fn palette(self) -> &'static Palette {
         static LIGHT_AND_DARK: LazyLock<[Palette; 2]> = LazyLock::new(|| {
-            let sheets = embedded::ASSETS.iter().filter(|asset| SHEETS.contains(&asset.0));
+            let sheets = embedded::ASSETS.iter().filter(|asset| asset.0 == SHEET);
             let css: String = sheets.map(|asset| String::from_utf8_lossy(asset.1)).collect();
             [Palette::of(&css, false), Palette::of(&css, true)]
         });

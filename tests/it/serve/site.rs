@@ -5,14 +5,14 @@ use std::path::Path;
 use dash::analysis::facts::{Facts, Settings, WrapperFacts};
 use dash::analysis::snapshot::snapshot;
 use dash::model::bucket::{Bucket, PICO};
-use dash::model::codec::to_bytes;
+use dash::model::codec::{append, to_bytes};
 use dash::model::history::{History, WrapperId};
 use dash::model::operation::{Operation, Outcome, Tokens};
 use dash::model::rollup::InFlight;
 use dash::model::time::{DAY_MS, HOUR_MS, MINUTE_MS, day_of, hour_of, minute_of};
 use dash::publish::{Stamp, Standing};
 use dash::report::site::Site;
-use dash::report::{dataset, datasets};
+use dash::report::{SiteSettings, dataset, datasets};
 
 /// Not on a whole minute: 2026-09-21T14:13:20.500Z.
 pub const MOMENT_MS: i64 = 1_790_000_000_500;
@@ -59,10 +59,19 @@ pub fn publish_files(output: &Path, facts: &Facts, paths: &[&str]) -> String {
 }
 
 fn finish(mut site: Site, output: &Path, facts: &Facts) -> String {
-    dataset::add(&mut site, facts, "Made up", "USD").expect("it serialises");
+    let settings = SiteSettings { title: "Made up".to_owned(), ..SiteSettings::default() };
+    let minutes = facts.wrappers.iter().map(|wrapper| stored(&wrapper.history.minutes)).collect();
+    dataset::add(&mut site, facts, minutes, &settings).expect("it serialises");
     let stamp = Stamp { moment_ms: facts.moment_ms, last_data_ms: None, sources: Vec::new() };
     let standing = Standing::look(output).expect("it can be looked at");
     standing.publish(&site, &stamp).expect("it is written").manifest.id
+}
+
+/// One chunk, as the store has it.
+fn stored(minutes: &[(i64, Bucket)]) -> Vec<u8> {
+    let mut stored = Vec::new();
+    append(&mut stored, &to_bytes(minutes));
+    stored
 }
 
 pub fn facts(round: u32) -> Facts {
@@ -114,7 +123,6 @@ fn wrapper(at: usize, name: &str, moment_ms: i64) -> WrapperFacts {
         add(&mut history.hours, hour_of(end_ms), &operation);
         add(&mut history.days, day_of(end_ms), &operation);
     }
-    history.packed_minutes.push(to_bytes(&history.minutes).into());
     WrapperFacts::whole(id, history)
 }
 

@@ -40,9 +40,14 @@ dash.update = () => {
   button.addEventListener("click", () => say(dash.theme.next()));
   say(dash.theme.current());
 
-  dash.update();
-  setInterval(() => dash.time.show(document.getElementById("main")), 30000);
-  dash.live.start();
+  // The page as it came is drawn first.
+  const start = () => {
+    dash.update();
+    setInterval(() => dash.time.show(document.getElementById("main")), 30000);
+    dash.live.start();
+  };
+  if (document.hidden) start();
+  else requestAnimationFrame(() => setTimeout(start));
 
   // A printed page shows what the reader could have opened.
   addEventListener("beforeprint", () => {

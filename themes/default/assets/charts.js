@@ -3,12 +3,14 @@
 "use strict";
 
 dash.charts = (() => {
-  // By the element's id: { json, chart, drawn, hidden }. `drawn` tells what of; `hidden` names series.
+  // By the element's id: { json, chart, drawn, resting, hidden }. `drawn` tells what of, and `resting` for what of
+  // the drawing stands; `hidden` names series.
   const states = new Map();
   const inView = new Set();
   // { label } of a link, or { from, to } in milliseconds.
   let range = null;
 
+  const coarse = matchMedia("(pointer: coarse)");
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const places = () => document.querySelectorAll(".figure-place");
   const links = () => [...document.querySelectorAll(".ranges [data-range]")];
@@ -16,7 +18,7 @@ dash.charts = (() => {
   function stateOf(element) {
     const json = document.getElementById(element.dataset.of).textContent;
     const state = states.get(element.id) ?? { hidden: new Set() };
-    if (state.json !== json) Object.assign(state, { json, chart: JSON.parse(json), drawn: null });
+    if (state.json !== json) Object.assign(state, { json, chart: JSON.parse(json), drawn: null, resting: null });
     states.set(element.id, state);
     return state;
   }
@@ -72,7 +74,7 @@ dash.charts = (() => {
     }
     if (narrow && layout.xaxis.ticktext) layout.xaxis.ticktext = thinned(layout.xaxis.ticktext);
     // Fingers scroll the page; buttons, which then always show, zoom.
-    layout.dragmode = overTime && !matchMedia("(pointer: coarse)").matches ? "zoom" : false;
+    layout.dragmode = overTime && !coarse.matches ? "zoom" : false;
     for (const axis of [layout.yaxis, layout.yaxis2]) if (axis) axis.fixedrange = true;
     layout.xaxis.fixedrange = !overTime;
     data.forEach((trace, at) => {
@@ -98,7 +100,7 @@ dash.charts = (() => {
     const whole = { name: "whole", title: "Whole range", icon: Plotly.Icons.home, click: leaveZoom };
     return {
       responsive: true,
-      displayModeBar: overTime && (matchMedia("(pointer: coarse)").matches || "hover"),
+      displayModeBar: overTime && (coarse.matches || "hover"),
       displaylogo: false,
       doubleClick: false,
       showTips: false,
@@ -118,12 +120,41 @@ dash.charts = (() => {
 
   let lastLabel = "";
 
-  function draw(element) {
+  const isNarrow = (element) => element.clientWidth <= 420;
+
+  // What a figure depends on besides the values.
+  const keyOf = (element, { hidden }) => JSON.stringify([range, isNarrow(element), colour("--chart-text"), [...hidden]]);
+
+  function isStale(element) {
     const state = stateOf(element);
-    const narrow = element.clientWidth <= 420;
-    const key = JSON.stringify([range, narrow, colour("--chart-text"), [...state.hidden]]);
-    if (state.drawn === key || element.closest("[hidden]")) return;
-    state.drawn = key;
+    const key = keyOf(element, state);
+    return state.drawn !== key && state.resting !== key && !element.closest("[hidden]");
+  }
+
+  // Newer values of a chart that nobody is at are shown by the drawing that came with them: that costs a tenth of
+  // what Plotly takes, who draws them when a pointer or the keyboard comes. Fingers come without notice, and a
+  // drawing knows whole ranges with all series only.
+  function rest(element) {
+    const state = stateOf(element);
+    const attended = coarse.matches || element.closest(".chart").matches(":hover, :focus-within");
+    if (state.drawn || !element._fullLayout || attended || range.from || state.hidden.size > 0) return;
+    state.resting = keyOf(element, state);
+    element.classList.add("resting");
+  }
+
+  function wake(target) {
+    const element = target.closest?.(".chart")?.querySelector(".figure-place.resting");
+    if (!element) return;
+    stateOf(element).resting = null;
+    draw(element);
+  }
+
+  function draw(element) {
+    if (!isStale(element)) return;
+    const state = stateOf(element);
+    const narrow = isNarrow(element);
+    state.drawn = keyOf(element, state);
+    element.classList.remove("resting");
     const figure = prepare(element, state, narrow);
     const fresh = !element._fullLayout;
     Plotly.react(element, figure.data, figure.layout, config(figure.layout.xaxis.type === "date"));
@@ -134,9 +165,22 @@ dash.charts = (() => {
     element.on("plotly_doubleclick", leaveZoom);
   }
 
-  function drawInView() {
-    if (!window.Plotly || !range) return;
-    for (const element of places()) if (inView.has(element)) draw(element);
+  // Whether `drawInView` is at it.
+  let drawing = false;
+
+  // One new chart a task, so that the page answers in between; the first in view comes first.
+  async function drawInView() {
+    if (drawing || !window.Plotly || !range) return;
+    drawing = true;
+    try {
+      for (let next; (next = [...places()].find((element) => inView.has(element) && isStale(element))); ) {
+        const fresh = !next._fullLayout;
+        draw(next);
+        if (fresh) await new Promise((resolve) => setTimeout(resolve));
+      }
+    } finally {
+      drawing = false;
+    }
   }
 
   const observer = new IntersectionObserver((entries) => {
@@ -158,7 +202,6 @@ dash.charts = (() => {
       else link.removeAttribute("aria-current");
     }
     carryRange();
-    drawInView();
   }
 
   // Links to neighbours keep the range.
@@ -187,13 +230,22 @@ dash.charts = (() => {
 
   // For the charts that the page has now.
   function update() {
-    for (const element of places()) observer.observe(element);
     setRange();
+    for (const element of places()) {
+      observer.observe(element);
+      rest(element);
+    }
+    drawInView();
     press();
   }
 
-  addEventListener("hashchange", setRange);
-  addEventListener("load", () => {
+  addEventListener("hashchange", () => {
+    setRange();
+    drawInView();
+  });
+  document.addEventListener("pointerover", ({ target }) => wake(target));
+  document.addEventListener("focusin", ({ target }) => wake(target));
+  document.addEventListener("DOMContentLoaded", () => {
     // A page in one file carries no Plotly: of its charts only the values can be saved.
     document.documentElement.classList.toggle("no-plotly", !window.Plotly);
     drawInView();

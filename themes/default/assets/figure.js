@@ -176,6 +176,9 @@ dash.figure = (() => {
     layout.margin = { ...around, l: chart.across === "names" ? names : side, r: right ? side : noAxis };
     layout.yaxis ??= valueAxis(view.tops[0], labels(drawing, "end", "y"));
     if (right) layout.yaxis2 = { ...valueAxis(view.tops[1], labels(drawing, "start", "y")), side: "right", overlaying: "y", showgrid: false };
+    // Labels are chosen and places given: to measure them anew would take a quarter of the time of a first plot.
+    layout.margin.autoexpand = false;
+    for (const axis of [layout.xaxis, layout.yaxis, layout.yaxis2]) if (axis) axis.ticklabeloverflow = "allow";
     layout.paper_bgcolor = layout.plot_bgcolor = "rgba(0,0,0,0)";
     layout.font = { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour("--chart-text") };
     layout.hoverlabel = { bgcolor: colour("--chart-hover"), bordercolor: colour("--chart-grid"), font: { color: colour("--chart-hover-text") } };

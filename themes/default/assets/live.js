@@ -58,8 +58,8 @@ dash.live = (() => {
     return [here, `${here}index.html`, `${here}.html`].includes(path);
   }
 
-  // What the page is drawn with. The icon changes with the status.
-  const assetsOf = (tree) => [...tree.head.querySelectorAll("script[src], link[rel=stylesheet]")].map(
+  // What the page is drawn with, but for what it has no use for, having scripts. The icon changes with the status.
+  const assetsOf = (tree) => [...tree.head.querySelectorAll("script[src], link[rel=stylesheet]:not(noscript *)")].map(
     (element) => element.getAttribute("src") ?? element.getAttribute("href"),
   );
 

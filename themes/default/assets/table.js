@@ -6,7 +6,9 @@
 dash.tables = (() => {
   // By the table's id: which column, which way, what is searched for, and which statuses are shown.
   const states = new Map();
-  const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
+  // Made when first asked for, which takes a while.
+  let collator;
+  const compareTexts = (a, b) => (collator ??= new Intl.Collator(undefined, { numeric: true, sensitivity: "base" })).compare(a, b);
   const none = () => ({ column: null, descending: false, query: "", statuses: new Set(), all: false });
   // Rows shown until the reader asks for all: what a screen cannot hold only makes sorting slow.
   const most = 100;
@@ -53,7 +55,7 @@ dash.tables = (() => {
   // What is missing comes last, whichever way.
   function compare(a, b, kind, descending) {
     if (a === null || b === null) return (a === null) - (b === null);
-    const order = kind === "text" ? collator.compare(a, b) : a - b;
+    const order = kind === "text" ? compareTexts(a, b) : a - b;
     return descending ? -order : order;
   }
 

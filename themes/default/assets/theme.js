@@ -1,6 +1,22 @@
-// Light or dark, before anything is drawn: as the system has it, or as the reader chose.
+// What has to be known before anything is drawn: light or dark, and whether the typeface is there.
 "use strict";
 window.dash = {};
+
+// Nothing waits for the typeface, and a page that stands does not change its letters: where it comes late, this
+// page has the system's, and the next one finds it kept by the browser.
+(() => {
+  const face = new FontFace("Inter", `url("${document.documentElement.dataset.font}")`, { weight: "100 900" });
+  let drawn = false;
+  requestAnimationFrame(() => {
+    drawn = true;
+  });
+  face.load().then(
+    () => drawn || document.fonts.add(face),
+    () => {},
+  );
+})();
+
+// Light or dark: as the system has it, or as the reader chose.
 
 dash.theme = (() => {
   const page = document.documentElement;

@@ -17,10 +17,11 @@ dash.time = (() => {
     return `${date.toISOString().slice(0, 16).replace("T", " ")} UTC`;
   }
 
-  // Without the date where that is today's.
+  // Today's times without their date and with how long ago that was: never longer than the others.
   function brief(date) {
     const today = new Date(now()).toISOString().slice(0, 10);
-    return full(date).replace(`${today} `, "");
+    const words = full(date).startsWith(today) && ago(date);
+    return words ? `${full(date).slice(11)}, ${words}` : full(date);
   }
 
   // In words, or nothing where the full time says it better.
@@ -42,9 +43,8 @@ dash.time = (() => {
     }
     for (const element of parent.querySelectorAll("[data-stamp] time")) {
       const date = new Date(element.dateTime);
-      const words = ago(date);
       element.title = full(date);
-      element.textContent = words ? `${brief(date)}, ${words}` : full(date);
+      element.textContent = brief(date);
     }
     showAge();
   }

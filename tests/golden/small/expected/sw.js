@@ -3,7 +3,7 @@
 // from what is kept.
 "use strict";
 
-const assets = ["assets/app.HASH.css","assets/app.HASH.js","assets/archive.HASH.css","assets/charts.HASH.css","assets/charts.HASH.js","assets/colours.HASH.css","assets/figure.HASH.js","assets/icon-app.HASH.svg","assets/icon-critical.HASH.svg","assets/icon-degraded.HASH.svg","assets/icon-healthy.HASH.svg","assets/icon-no-data.HASH.svg","assets/icon-unhealthy.HASH.svg","assets/live.HASH.js","assets/print.HASH.css","assets/save.HASH.js","assets/table.HASH.js","assets/tables.HASH.css","assets/theme.HASH.js","assets/time.HASH.js","assets/bootstrap.min.HASH.css","assets/idiomorph.min.HASH.js","assets/plotly-basic.min.HASH.js","assets/vendor.HASH.css","assets/icon-180.HASH.png","assets/icon-192.HASH.png","assets/icon-512.HASH.png","assets/licences.HASH.txt"];
+const assets = ["assets/archive.HASH.css","assets/icon-app.HASH.svg","assets/icon-critical.HASH.svg","assets/icon-degraded.HASH.svg","assets/icon-healthy.HASH.svg","assets/icon-no-data.HASH.svg","assets/icon-unhealthy.HASH.svg","assets/print.HASH.css","assets/theme.HASH.js","assets/style.HASH.css","assets/script.HASH.js","assets/plotly-basic.min.HASH.js","assets/font.HASH.css","assets/inter.HASH.woff2","assets/icon-180.HASH.png","assets/icon-192.HASH.png","assets/icon-512.HASH.png","assets/licences.HASH.txt"];
 const firstPages = ["index.html", "activity.html", "data-quality.html", "snapshot.js"];
 const mostPages = 60;
 

@@ -3,6 +3,9 @@
 //! The third-party files come from npm, pinned by `themes/default/package-lock.json`, once per lock file and
 //! into `OUT_DIR`. `DASH_ASSETS_DIR` points to a folder laid out like `node_modules` to build without npm.
 
+mod styles;
+
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,14 +14,18 @@ use std::{env, fs, io};
 use resvg::{tiny_skia, usvg};
 use sha2::{Digest, Sha256};
 
-/// (name in the site, path in `node_modules`).
-const VENDORED: [(&str, &str); 3] = [
-    ("bootstrap.min.css", "bootstrap/dist/css/bootstrap.min.css"),
-    ("idiomorph.min.js", "idiomorph/dist/idiomorph.min.js"),
-    ("plotly-basic.min.js", "plotly.js-basic-dist-min/plotly-basic.min.js"),
-];
+const BOOTSTRAP: &str = "bootstrap/dist/css/bootstrap.min.css";
+const IDIOMORPH: &str = "idiomorph/dist/idiomorph.min.js";
+const PLOTLY: &str = "plotly.js-basic-dist-min/plotly-basic.min.js";
 
-/// The typeface, as `font.css` carries it: Latin letters of every weight. Others come from the system.
+/// What `style.css` is made of besides Bootstrap and the shapes of statuses, in this order: a page draws nothing
+/// before its style sheets are there, and one comes sooner than many.
+const STYLES: [&str; 4] = ["colours.css", "app.css", "tables.css", "charts.css"];
+
+/// What `script.js` is made of after Idiomorph, in this order.
+const SCRIPTS: [&str; 7] = ["time.js", "table.js", "figure.js", "save.js", "charts.js", "live.js", "app.js"];
+
+/// The typeface: Latin letters of every weight. Others come from the system.
 const FONT: &str = "@fontsource-variable/inter/files/inter-latin-wght-normal.woff2";
 
 /// The same typeface for pictures, in its two weights and with all its letters: what draws them reads no WOFF2.
@@ -82,7 +89,7 @@ const LICENCES: [(&str, &str); 5] = [
 ];
 
 fn main() {
-    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=build");
     println!("cargo::rerun-if-env-changed=DASH_ASSETS_DIR");
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
@@ -102,15 +109,24 @@ fn embed(theme: &Path, out: &Path) -> Result<(), String> {
     };
     let vendor = out.join("vendor");
     fs::create_dir_all(&vendor).map_err(|error| describe("creating", &vendor, &error))?;
-    let mut assets = files(&theme.join("assets"))?;
-    for (name, path) in VENDORED {
-        let text = read(&packages.join(path))?;
-        assets.push((name.to_owned(), write(&vendor.join(name), &without_source_map(&text))?));
+    let (parts, mut assets): (Vec<_>, Vec<_>) = files(&theme.join("assets"))?
+        .into_iter()
+        .partition(|(name, _)| STYLES.contains(&name.as_str()) || SCRIPTS.contains(&name.as_str()));
+    if parts.len() != STYLES.len() + SCRIPTS.len() {
+        return Err(
+            "`build/main.rs` names a style or script that `themes/default/assets` does not have".into()
+        );
     }
-    let font =
-        fs::read(packages.join(FONT)).map_err(|error| describe("reading", &packages.join(FONT), &error))?;
-    let style = font_face(&font) + &shapes(&packages)?;
-    assets.push(("vendor.css".to_owned(), write(&vendor.join("vendor.css"), &style)?));
+    for (name, text) in [
+        ("style.css", style(theme, &packages)?),
+        ("script.js", script(theme, &packages)?),
+        ("plotly-basic.min.js", without_source_map(&read(&packages.join(PLOTLY))?)),
+    ] {
+        assets.push((name.to_owned(), write(&vendor.join(name), &text)?));
+    }
+    let font = packages.join(FONT);
+    assets.push(("font.css".to_owned(), write(&vendor.join("font.css"), &font_face(&font)?)?));
+    assets.push(("inter.woff2".to_owned(), font));
     for size in APP_ICON_SIZES {
         let name = format!("icon-{size}.png");
         let path = vendor.join(&name);
@@ -197,30 +213,40 @@ fn files(folder: &Path) -> Result<Vec<(String, PathBuf)>, String> {
     Ok(files)
 }
 
-/// A style that brings its typeface along: text is never drawn in another one first, and a page that is opened
-/// as a file has it too.
-fn font_face(woff2: &[u8]) -> String {
-    format!(
-        "@font-face {{\n  font-family: Inter;\n  font-weight: 100 900;\n  font-display: block;\n  \
-         src: url(data:font/woff2;base64,{}) format(\"woff2\");\n  unicode-range: U+0000-00FF, U+0131, \
-         U+0152-0153, U+02BB-02BC, U+02C6, U+02DA, U+02DC, U+2000-206F, U+20AC, U+2122, U+2191, U+2193, \
-         U+2212, U+2215, U+FEFF, U+FFFD;\n}}\n",
-        base64(woff2)
-    )
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let bits =
-            group.iter().fold(0u32, |bits, &byte| bits << 8 | u32::from(byte)) << (8 * (3 - group.len()));
-        for place in 0..4 {
-            let six = bits >> (18 - 6 * place) & 63;
-            text.push(if place > group.len() { '=' } else { LETTERS[six as usize] as char });
+/// The style sheet of all pages: of Bootstrap what they use, the shapes of statuses, and the theme's own.
+fn style(theme: &Path, packages: &Path) -> Result<String, String> {
+    let mut pages = String::new();
+    for (_, path) in files(&theme.join("templates"))?.iter().chain(&files(&theme.join("assets"))?) {
+        if path.extension().is_some_and(|extension| extension == "html" || extension == "js") {
+            pages += &read(path)?;
         }
     }
-    text
+    let words: HashSet<&str> = pages.split(|letter| !styles::is_name(letter)).collect();
+    let mut style = styles::only_used(&read(&packages.join(BOOTSTRAP))?, &words) + &shapes(packages)?;
+    for name in STYLES {
+        style += &styles::without_comments(&read(&theme.join("assets").join(name))?);
+    }
+    Ok(style)
+}
+
+/// The typeface for pages without scripts; with them, `theme.js` brings it in. It lies beside this style sheet, by
+/// the name that the report gives it.
+fn font_face(woff2: &Path) -> Result<String, String> {
+    let bytes = fs::read(woff2).map_err(|error| describe("reading", woff2, &error))?;
+    let sha256 = format!("{:x}", Sha256::digest(bytes));
+    Ok(format!(
+        "@font-face {{ font-family: Inter; font-weight: 100 900; src: url(inter.{}.woff2) format(\"woff2\"); }}\n",
+        &sha256[..8]
+    ))
+}
+
+/// The script of all pages that need not run before they are drawn.
+fn script(theme: &Path, packages: &Path) -> Result<String, String> {
+    let mut script = without_source_map(&read(&packages.join(IDIOMORPH))?);
+    for name in SCRIPTS {
+        script = script + "\n;" + &read(&theme.join("assets").join(name))?;
+    }
+    Ok(script)
 }
 
 /// Without the comment that would make a browser's developer tools ask for a file that is not there.
@@ -239,18 +265,29 @@ fn icon(packages: &Path, name: &str) -> Result<(String, String), String> {
 }
 
 /// The shapes of statuses as styles: a table of a thousand rows is moved about much faster than with a picture
-/// in each.
+/// in each. They are one picture, below each other: a browser takes longer to make one than to find its parts.
 fn shapes(packages: &Path) -> Result<String, String> {
-    let mut style = String::new();
-    for (class, name) in SHAPES {
+    let mut places = String::new();
+    let mut picture = String::new();
+    for (at, (class, name)) in SHAPES.iter().enumerate() {
         let (view_box, path) = icon(packages, name)?;
-        let svg = format!(
-            "%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='{view_box}'%3E%3Cpath d='{path}'/%3E%3C/svg%3E"
-        );
-        writeln!(style, ".status-{class} {{ --shape: url(\"data:image/svg+xml,{svg}\"); }}")
-            .expect("writing to memory");
+        let below = 512 * at;
+        write!(
+            picture,
+            "<svg y='{below}' width='512' height='512' viewBox='{view_box}'><path d='{path}'/></svg>"
+        )
+        .expect("writing to memory");
+        let place = 100.0 * at as f64 / (SHAPES.len() - 1) as f64;
+        writeln!(places, ".status-{class} {{ --shape: {place}%; }}").expect("writing to memory");
     }
-    Ok(style)
+    let height = 512 * SHAPES.len();
+    let picture =
+        format!("<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 512 {height}'>{picture}</svg>");
+    let picture = picture.replace('<', "%3C").replace('>', "%3E");
+    Ok(format!(
+        ".shape, .status::before {{ mask: url(\"data:image/svg+xml,{picture}\") 0 var(--shape) / 100% {}00%; }}\n{places}",
+        SHAPES.len()
+    ))
 }
 
 /// The app's icon as PNG.
