@@ -73,7 +73,7 @@ def static_files(daemon, folder, arguments, rows):
     nginx = subprocess.Popen(["nginx", "-c", str(here / "nginx.conf"), *user])
     try:
         time.sleep(1)
-        asset = next(path for path in (folder / "output/assets").iterdir() if path.name.startswith("charts."))
+        asset = next((folder / "output/assets").glob("script.*.js"))
         packed = 0
         for name, path in [("overview", "/"), ("asset", f"/assets/{asset.name}")]:
             for coding in ["identity", "gzip"]:

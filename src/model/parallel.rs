@@ -28,7 +28,8 @@ pub fn each_with<T: Sync, Tool, R: Send>(
     let few = (items.len() / (threads * 64)).max(1);
     let parts: Vec<&[T]> = items.chunks(few).collect();
     let next = AtomicUsize::new(0);
-    let (sender, results) = mpsc::channel();
+    // Bounded, so that results do not pile up where taking them is what takes long.
+    let (sender, results) = mpsc::sync_channel(threads);
     thread::scope(|scope| {
         for sender in vec![sender; threads] {
             scope.spawn(|| {

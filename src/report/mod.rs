@@ -259,6 +259,27 @@ fn frame<'a>(settings: &'a SiteSettings, root: &'a str, section: &'a str) -> Fra
     }
 }
 
+/// A page that shows the snapshot.
+#[derive(Clone, Copy, Debug)]
+enum Page {
+    Overview,
+    Activity,
+    Quality,
+    /// By its place in the snapshot.
+    Wrapper(usize),
+}
+
+impl Page {
+    fn path(self, snapshot: &Snapshot) -> String {
+        match self {
+            Page::Overview => "index.html".to_owned(),
+            Page::Activity => "activity.html".to_owned(),
+            Page::Quality => "data-quality.html".to_owned(),
+            Page::Wrapper(at) => format!("wrappers/{}.html", snapshot.wrappers[at].summary.slug),
+        }
+    }
+}
+
 /// The whole site: pages, assets, and the mark that says whether a daemon answers.
 ///
 /// # Errors
@@ -272,21 +293,32 @@ pub fn render(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Re
         ..frame(settings, root, section)
     };
     let mut site = Site::default();
-    let overview = pages::overview::view(snapshot, settings)?;
-    site.add("index.html", theme.page("overview.html", &frame("./", "overview"), overview)?)?;
-    let positions: Vec<usize> = (0..snapshot.wrappers.len()).collect();
-    let pages = parallel::map(&positions, |&at| wrapper_page(snapshot, at, theme, &frame("../", "wrappers")));
-    for (wrapper, page) in snapshot.wrappers.iter().zip(pages) {
-        let path = format!("wrappers/{}.html", wrapper.summary.slug);
-        match page.with_context(|| format!("the page of `{}`", wrapper.summary.name))? {
-            Some(page) => site.add(path, page)?,
+    let wrappers = (0..snapshot.wrappers.len()).map(Page::Wrapper);
+    let pages: Vec<_> = [Page::Overview, Page::Activity, Page::Quality].into_iter().chain(wrappers).collect();
+    // On all cores, all at once: the first page takes as long as that of a wrapper.
+    let rendered = parallel::map(&pages, |page| match *page {
+        Page::Overview => {
+            let view = pages::overview::view(snapshot, settings)?;
+            theme.page("overview.html", &frame("./", "overview"), view).map(Some)
+        }
+        Page::Activity => {
+            let view = pages::activity::view(snapshot)?;
+            theme.page("activity.html", &frame("./", "activity"), view).map(Some)
+        }
+        Page::Quality => {
+            let view = pages::quality::view(snapshot)?;
+            theme.page("quality.html", &frame("./", "quality"), view).map(Some)
+        }
+        Page::Wrapper(at) => wrapper_page(snapshot, at, theme, &frame("../", "wrappers"))
+            .with_context(|| format!("the page of `{}`", snapshot.wrappers[at].summary.name)),
+    });
+    for (page, rendered) in pages.iter().zip(rendered) {
+        let path = page.path(snapshot);
+        match rendered? {
+            Some(html) => site.add(path, html)?,
             None => site.keep(path)?,
         }
     }
-    let activity = pages::activity::view(snapshot)?;
-    site.add("activity.html", theme.page("activity.html", &frame("./", "activity"), activity)?)?;
-    let quality = pages::quality::view(snapshot)?;
-    site.add("data-quality.html", theme.page("quality.html", &frame("./", "quality"), quality)?)?;
     // Shown at any depth, where no relative link holds.
     let base_path = settings.base_path();
     site.add("404.html", theme.page("404.html", &frame(&base_path, ""), Context::new())?)?;

@@ -25,7 +25,7 @@ use warp::reply::Response;
 
 use crate::serve::client::Client;
 use crate::serve::door::Door;
-use crate::serve::patience::{Alarm, Impatient};
+use crate::serve::patience::{Alarm, HEAD_TIMEOUT, Impatient};
 use crate::serve::routes::Routes;
 use crate::serve::status::Status;
 
@@ -36,8 +36,6 @@ const MAX_CLIENTS: u32 = 10_000;
 const OTHER_FILES: u64 = 256;
 /// Connections that may wait to be accepted: after a restart, all live clients come back at once.
 const BACKLOG: u32 = 4096;
-/// How long a client may take for the head of a request, or wait with the next one.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long answers under way may take once the daemon stops.
 const GOODBYE: Duration = Duration::from_secs(4);
 /// Pause after a failure to accept: most often there are no file descriptors left, and one will come free.

@@ -180,13 +180,14 @@ async fn talk(socket: Socket, seat: Seat) {
             }
             // The keeper is there as long as the guest is.
             _ = guests.changed() => client.check(&guest).await,
+            // Whoever would make changes may end before this hears that the daemon stops.
             changed = current.changed() => {
-                if changed.is_ok() { client.tell(&mut current).await } else { Err(Gone) }
+                if changed.is_ok() { client.tell(&mut current).await } else { client.say_goodbye().await }
             }
             changed = notice.changed() => {
-                if changed.is_ok() { client.notice(&mut notice).await } else { Err(Gone) }
+                if changed.is_ok() { client.notice(&mut notice).await } else { client.say_goodbye().await }
             }
-            () = stopped(&mut stop) => client.close(CloseCode::Away, "the server stops").await,
+            () = stopped(&mut stop) => client.say_goodbye().await,
             _ = ping.tick() => {
                 if heard.elapsed() < SILENCE { client.ping(&guest).await } else { Err(Gone) }
             }
@@ -224,6 +225,10 @@ impl Client {
     async fn close(&mut self, code: CloseCode, reason: &'static str) -> Result<(), Gone> {
         self.send(Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await?;
         Err(Gone)
+    }
+
+    async fn say_goodbye(&mut self) -> Result<(), Gone> {
+        self.close(CloseCode::Away, "the server stops").await
     }
 
     /// Ends it with whom would not be let in any more.

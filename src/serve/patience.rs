@@ -14,14 +14,14 @@ use tokio::time::{Sleep, sleep, sleep_until};
 
 /// How long a client may take nothing of what it is sent.
 const STALL_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often an alarm looks whether it was set, at least.
-const LOOK: Duration = Duration::from_secs(10);
+/// How long a client may take for the head of a request, or wait with the next one.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The timer of one connection, of which hyper sets one for each request. Setting and lifting it is a store, and
 /// the clock is asked to ring once in a while only; a timer of its own for each request would take, twice, a lock that
 /// all connections share.
 ///
-/// hyper sets none while another is set, and none that is due sooner than [`LOOK`].
+/// hyper sets none while another is set, and each for [`HEAD_TIMEOUT`]: whoever looks that often misses none.
 #[derive(Clone, Debug, Default)]
 pub struct Alarm(Arc<Mutex<Option<Instant>>>);
 
@@ -36,7 +36,7 @@ impl Alarm {
             let (due, now) = (*self.due(), Instant::now());
             match due {
                 Some(due) if due <= now => return,
-                due => sleep_until(due.unwrap_or(now + LOOK).into()).await,
+                due => sleep_until(due.unwrap_or(now + HEAD_TIMEOUT).into()).await,
             }
         }
     }
@@ -74,7 +74,7 @@ impl Drop for Set {
     }
 }
 
-/// A stream whose peer has to take something of what it is sent every [`STALL_TIMEOUT`].
+/// A stream whose peer has to take something of what it is sent every `STALL_TIMEOUT`.
 #[derive(Debug)]
 pub struct Impatient {
     stream: TcpStream,

@@ -155,6 +155,15 @@ async fn roles_bound_what_one_may_do() {
     for path in ["/api/operations", "/api/operations/", "/api/v1/operations/", "/api/sessions/"] {
         assert_eq!(status("POST", path, &tokens.viewer).await, 403, "{path}");
     }
+    let report = br#"{"wrapper_name":"forged","end_time":"2026-01-25T12:00:00Z"}"#;
+    for path in ["/api/operations//", "/api//operations", "//api/operations", "/api/v1//operations"]
+        .into_iter()
+        .chain(["/api/%6fperations", "/%61pi/operations", "/api/operations/.", "/api/x/../operations"])
+    {
+        let headers = [("authorization", tokens.viewer.as_str()), ("content-type", "application/json")];
+        let status = server.post(path, &headers, report).await.status;
+        assert!(matches!(status, 403..=405), "{path}: {status}");
+    }
     let cookie = cookie(&sign_in(&server, "ana", PASSWORD, &[]).await);
     let ended = server.ask("DELETE", "/api/sessions?user=ana", &[("authorization", &tokens.admin)]).await;
     assert_eq!(ended.json()["data"]["ended"], 1);
