@@ -96,6 +96,8 @@ test("Plotly takes the place of a drawing and nothing moves", options, async (t)
       }),
     );
     t.after(() => page.context().close());
+    // Both in the same typeface, which a busy machine may have too late for a visit.
+    for (let visit = 1; visit < 10 && !(await page.evaluate(() => document.fonts.size)); visit += 1) await page.reload();
     const still = await open(browser, at(wrapper()), { ...size, javaScriptEnabled: false });
     t.after(() => still.context().close());
     for (const chart of ["performance", "percentiles", "distribution", "heat", "operations", "errors", "cost"].map((name) => `chart-${name}`)) {
