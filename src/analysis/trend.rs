@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use crate::analysis::activity::health_at;
-use crate::analysis::facts::{Facts, WrapperFacts};
+use crate::analysis::facts::{Facts, Settings, WrapperFacts};
 use crate::analysis::figures::Figures;
 use crate::analysis::health::{health, mean_score};
 use crate::analysis::snapshot::Range;
@@ -43,6 +43,34 @@ pub fn system_yesterday(facts: &Facts) -> Option<SystemBefore> {
     let minutes = i64::from(facts.settings.health.window_minutes);
     let (day, kept) = (DAY_MS / MINUTE_MS, i64::from(MINUTE_HOURS) * 60);
     (day + minutes <= kept).then(|| system_in(facts, &Before::by(facts, day)))
+}
+
+/// All wrappers together a week ago, at the same time of the day.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct LastWeek {
+    /// In a window as long as the health window, at the rate of then.
+    pub operations: f64,
+    pub success_rate: Option<f64>,
+}
+
+/// The whole hours (since the epoch, `from..to`) that the health window of a week before a moment touched: minutes
+/// of then are no longer kept.
+pub fn hours_last_week(moment_ms: i64, settings: &Settings) -> (i64, i64) {
+    let Window { from, to } =
+        Window::last_minutes(moment_ms - 7 * DAY_MS, i64::from(settings.health.window_minutes));
+    (from.div_euclid(60), (to - 1).div_euclid(60) + 1)
+}
+
+/// How it stood in those hours.
+pub fn system_last_week(facts: &Facts) -> LastWeek {
+    let (from, to) = hours_last_week(facts.moment_ms, &facts.settings);
+    let hours = facts.wrappers.iter().flat_map(|wrapper| slice(&wrapper.history.hours, from, to));
+    let sum = Bucket::sum_counters(hours.map(|(_, bucket)| bucket));
+    let share = f64::from(facts.settings.health.window_minutes) / (60 * (to - from)) as f64;
+    LastWeek {
+        operations: sum.total() as f64 * share,
+        success_rate: sum.success_rate(facts.settings.health.fallback_credit),
+    }
 }
 
 fn system_in(facts: &Facts, before: &Before) -> SystemBefore {
@@ -178,6 +206,21 @@ mod tests {
         assert_eq!(was.figures, before.figures);
         let wrapper = wrapper_before(&now, &now.wrappers[0]);
         assert_eq!((wrapper.score, wrapper.figures), (was.score, was.figures));
+    }
+
+    #[test]
+    fn a_week_ago_is_told_from_whole_hours() {
+        let hour = |at: i64, success: u64, error: u64| (at, Bucket { success, error, ..Bucket::default() });
+        let hours = vec![hour(0, 100, 0), hour(1, 30, 30), hour(2, 60, 0), hour(3, 500, 0)];
+        let history = History { hours, ..History::default() };
+        let week_later = |minutes: i64| {
+            let moment_ms = 7 * DAY_MS + minutes * MINUTE_MS;
+            let wrapper = WrapperFacts::whole(Default::default(), history.clone());
+            system_last_week(&Facts::of_wrappers(vec![wrapper], moment_ms))
+        };
+        assert_eq!(week_later(120), LastWeek { operations: 60.0, success_rate: Some(0.5) });
+        assert_eq!(week_later(150), LastWeek { operations: 60.0, success_rate: Some(0.75) });
+        assert_eq!(week_later(600), LastWeek { operations: 0.0, success_rate: None });
     }
 
     #[test]

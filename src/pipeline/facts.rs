@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::analysis::activity::FEED_HOURS;
 use crate::analysis::facts::{Facts, WrapperFacts};
 use crate::analysis::snapshot::{BREAKDOWN_HOURS, DAY_HOURS, charted};
+use crate::analysis::trend::hours_last_week;
 use crate::analysis::window::MAX_HOURS;
 use crate::model::history::WrapperId;
 use crate::model::quality::{FileState, SourceState};
@@ -89,6 +90,7 @@ fn whole_span(plan: &Plan) -> Span {
     Span {
         first_minute,
         first_hour: hour - i64::from(MAX_HOURS),
+        older_hours: (0, 0),
         first_series_hour: hour - i64::from(BREAKDOWN_HOURS),
         first_series_day: (hour - i64::from(MAX_HOURS)) / 24,
         first_note_day: (hour - i64::from(MAX_HOURS)) / 24,
@@ -105,6 +107,7 @@ fn glance_span(plan: &Plan) -> Span {
     let first_minute = first_shown_minute(plan);
     Span {
         first_hour: first_minute / 60,
+        older_hours: hours_last_week(plan.moment_ms, plan.analysis),
         first_series_hour: i64::MAX,
         first_series_day: i64::MAX,
         first_note_day: (hour_of(plan.moment_ms) - FEED_HOURS) / 24,

@@ -124,6 +124,8 @@ impl Decode for BySeries {
 pub struct Span {
     pub first_minute: i64,
     pub first_hour: i64,
+    /// Hours before these that are loaded too, `from..to`; none where both are the same.
+    pub older_hours: (i64, i64),
     /// Of hours by series.
     pub first_series_hour: i64,
     pub first_series_day: i64,
@@ -135,6 +137,7 @@ impl Span {
     pub const NOTHING: Span = Span {
         first_minute: i64::MAX,
         first_hour: i64::MAX,
+        older_hours: (0, 0),
         first_series_hour: i64::MAX,
         first_series_day: i64::MAX,
         first_note_day: i64::MAX,
@@ -188,7 +191,13 @@ pub fn load(connection: &Connection, wrapper: i64, span: &Span, history: &mut Hi
     {
         history.minutes.extend(minutes);
     }
-    for (_, hours) in chunks.since::<Vec<(i64, Bucket)>>(Level::Hours, span.first_hour / CHUNK_HOURS)? {
+    let ((from, to), first_chunk) = (span.older_hours, span.first_hour / CHUNK_HOURS);
+    for chunk in (from.div_euclid(CHUNK_HOURS)..(to + CHUNK_HOURS - 1).div_euclid(CHUNK_HOURS))
+        .filter(|at| *at < first_chunk)
+    {
+        history.hours.extend(chunks.read::<Vec<(i64, Bucket)>>(Level::Hours, chunk)?.unwrap_or_default());
+    }
+    for (_, hours) in chunks.since::<Vec<(i64, Bucket)>>(Level::Hours, first_chunk)? {
         history.hours.extend(hours);
     }
     let first_chunk = span.first_series_hour / CHUNK_SERIES_HOURS;

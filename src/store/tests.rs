@@ -6,8 +6,14 @@ use crate::model::codec::{from_bytes, take_first};
 use crate::model::operation::{Operation, Outcome, Tokens};
 
 const RETENTION: Retention = Retention { first_minute: 0, first_hour: 0, first_note_day: 0 };
-const ALL: Span =
-    Span { first_minute: 0, first_hour: 0, first_series_hour: 0, first_series_day: 0, first_note_day: 0 };
+const ALL: Span = Span {
+    first_minute: 0,
+    first_hour: 0,
+    older_hours: (0, 0),
+    first_series_hour: 0,
+    first_series_day: 0,
+    first_note_day: 0,
+};
 
 fn operation<'a>(wrapper: &'a str, model: &'a str, end_ms: i64) -> Operation<'a> {
     Operation {

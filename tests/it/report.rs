@@ -287,10 +287,13 @@ fn a_gap_is_empty_and_nothing_is_not_zero() {
 }
 
 #[test]
-fn the_cards_compare_with_yesterday_where_there_was_one() {
-    let compared = |facts: &Facts| text(&site_of(facts), "index.html").matches("yesterday</p>").count();
-    assert_eq!(compared(&seeded::week()), 3);
-    assert_eq!(compared(&seeded::empty()), 0);
+fn the_cards_compare_with_yesterday_and_last_week_where_there_was_one() {
+    let compared = |facts: &Facts| {
+        let site = site_of(facts);
+        ["yesterday</p>", "last week</p>"].map(|then| text(&site, "index.html").matches(then).count())
+    };
+    assert_eq!(compared(&seeded::week()), [3, 2]);
+    assert_eq!(compared(&seeded::empty()), [0, 0]);
 }
 
 #[test]

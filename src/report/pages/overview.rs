@@ -7,7 +7,7 @@ use tera::Context;
 use crate::analysis::activity::FEED_HOURS;
 use crate::analysis::health::Status;
 use crate::analysis::snapshot::{Snapshot, Summary, WrapperReport};
-use crate::analysis::trend::{SystemBefore, stretches, system_before, system_yesterday};
+use crate::analysis::trend::{SystemBefore, stretches, system_before, system_last_week, system_yesterday};
 use crate::model::bucket::Bucket;
 use crate::model::time::MINUTE_MS;
 use crate::report::SiteSettings;
@@ -73,6 +73,7 @@ pub fn view(snapshot: &Snapshot, settings: &SiteSettings) -> Result<Context> {
     context.insert("window", &format::stretch(snapshot.facts.settings.health.window_minutes));
     context.insert("cards", &cards(snapshot));
     context.insert("yesterday", &system_yesterday(snapshot.facts).map(|then| changes(snapshot, &then)));
+    context.insert("last_week", &since_last_week(snapshot));
     context.insert("statuses", &statuses(snapshot));
     let worst = worst(snapshot);
     context.insert("worst", &worst[..worst.len().min(NAMED)]);
@@ -160,6 +161,21 @@ fn changes(snapshot: &Snapshot, then: &SystemBefore) -> Changes {
             Good::Neither,
         ),
         success: points(now.figures.success_rate, then.figures.success_rate, Good::Up),
+    }
+}
+
+/// Without a score, which looks at minutes, and without a count of wrappers, which fewer hours would tell.
+#[derive(Serialize)]
+struct SinceLastWeek {
+    operations: Option<Change>,
+    success: Option<Change>,
+}
+
+fn since_last_week(snapshot: &Snapshot) -> SinceLastWeek {
+    let (now, then) = (&snapshot.system.figures, system_last_week(snapshot.facts));
+    SinceLastWeek {
+        operations: relative(Some(now.total_operations as f64), Some(then.operations), Good::Neither),
+        success: points(now.success_rate, then.success_rate, Good::Up),
     }
 }
 
