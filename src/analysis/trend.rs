@@ -61,16 +61,17 @@ pub fn hours_last_week(moment_ms: i64, settings: &Settings) -> (i64, i64) {
     (from.div_euclid(60), (to - 1).div_euclid(60) + 1)
 }
 
-/// How it stood in those hours.
-pub fn system_last_week(facts: &Facts) -> LastWeek {
+/// How it stood in those hours; `None` where nothing is known from before them, so that they may not be whole.
+pub fn system_last_week(facts: &Facts) -> Option<LastWeek> {
     let (from, to) = hours_last_week(facts.moment_ms, &facts.settings);
+    let known = facts.wrappers.iter().any(|wrapper| wrapper.history.first_end_ms < from * HOUR_MS);
     let hours = facts.wrappers.iter().flat_map(|wrapper| slice(&wrapper.history.hours, from, to));
     let sum = Bucket::sum_counters(hours.map(|(_, bucket)| bucket));
     let share = f64::from(facts.settings.health.window_minutes) / (60 * (to - from)) as f64;
-    LastWeek {
+    known.then(|| LastWeek {
         operations: sum.total() as f64 * share,
         success_rate: sum.success_rate(facts.settings.health.fallback_credit),
-    }
+    })
 }
 
 fn system_in(facts: &Facts, before: &Before) -> SystemBefore {
@@ -212,15 +213,16 @@ mod tests {
     fn a_week_ago_is_told_from_whole_hours() {
         let hour = |at: i64, success: u64, error: u64| (at, Bucket { success, error, ..Bucket::default() });
         let hours = vec![hour(0, 100, 0), hour(1, 30, 30), hour(2, 60, 0), hour(3, 500, 0)];
-        let history = History { hours, ..History::default() };
+        let history = History { first_end_ms: 1, hours, ..History::default() };
         let week_later = |minutes: i64| {
             let moment_ms = 7 * DAY_MS + minutes * MINUTE_MS;
             let wrapper = WrapperFacts::whole(Default::default(), history.clone());
             system_last_week(&Facts::of_wrappers(vec![wrapper], moment_ms))
         };
-        assert_eq!(week_later(120), LastWeek { operations: 60.0, success_rate: Some(0.5) });
-        assert_eq!(week_later(150), LastWeek { operations: 60.0, success_rate: Some(0.75) });
-        assert_eq!(week_later(600), LastWeek { operations: 0.0, success_rate: None });
+        assert_eq!(week_later(60), None, "the first hour may have been over in part");
+        assert_eq!(week_later(120), Some(LastWeek { operations: 60.0, success_rate: Some(0.5) }));
+        assert_eq!(week_later(150), Some(LastWeek { operations: 60.0, success_rate: Some(0.75) }));
+        assert_eq!(week_later(600), Some(LastWeek { operations: 0.0, success_rate: None }));
     }
 
     #[test]

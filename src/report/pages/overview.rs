@@ -171,12 +171,12 @@ struct SinceLastWeek {
     success: Option<Change>,
 }
 
-fn since_last_week(snapshot: &Snapshot) -> SinceLastWeek {
-    let (now, then) = (&snapshot.system.figures, system_last_week(snapshot.facts));
-    SinceLastWeek {
+fn since_last_week(snapshot: &Snapshot) -> Option<SinceLastWeek> {
+    let (now, then) = (&snapshot.system.figures, system_last_week(snapshot.facts)?);
+    Some(SinceLastWeek {
         operations: relative(Some(now.total_operations as f64), Some(then.operations), Good::Neither),
         success: points(now.success_rate, then.success_rate, Good::Up),
-    }
+    })
 }
 
 fn operations_spark(sums: &[Bucket], height: u32) -> Option<Spark> {
