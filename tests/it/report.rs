@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::sync::Arc;
 
 use dash::analysis::facts::Facts;
 use dash::analysis::snapshot::{WrapperReport, snapshot};
@@ -294,7 +295,7 @@ fn the_cards_compare_with_yesterday_and_last_week_where_there_was_one() {
     };
     let mut facts = seeded::week();
     assert_eq!(compared(&facts), [3, 0], "the week is not over");
-    facts.wrappers[0].history.first_end_ms = 0;
+    Arc::make_mut(&mut facts.wrappers[0].history).first_end_ms = 0;
     assert_eq!(compared(&facts), [3, 2]);
     assert_eq!(compared(&seeded::empty()), [0, 0]);
 }
