@@ -25,7 +25,7 @@ pub struct History {
     pub minutes: Vec<(i64, Bucket)>,
     /// (hour, all series).
     pub hours: Vec<(i64, Bucket)>,
-    /// (day, all series).
+    /// (day, all series): the newest, of a wrapper that has been silent for longer than hours are looked at.
     pub days: Vec<(i64, Bucket)>,
     /// Hours again, by operation type and model, for breakdowns.
     pub series: BTreeMap<SeriesName, Vec<(i64, Bucket)>>,

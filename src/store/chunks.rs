@@ -31,6 +31,9 @@ const CHUNK_SERIES_HOURS: i64 = 6;
 /// Days by series in a chunk.
 const CHUNK_SERIES_DAYS: i64 = 1;
 
+/// No chunk of any length lies here: what a span without a level asks for.
+const END_OF_TIME: i64 = i64::MAX / CHUNK_MINUTES;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Level {
     Minutes = 0,
@@ -183,7 +186,7 @@ pub fn write(transaction: &Transaction, wrapper: i64, chunks: &[Chunk]) -> Resul
     Ok(())
 }
 
-/// Loads what is kept of a wrapper in a span, and its newest days.
+/// Loads what is kept of a wrapper in a span; and its newest day, where it has no hours there.
 pub fn load(connection: &Connection, wrapper: i64, span: &Span, history: &mut History) -> Result<()> {
     let chunks = Chunks { connection, wrapper };
     for (_, minutes) in
@@ -209,10 +212,12 @@ pub fn load(connection: &Connection, wrapper: i64, span: &Span, history: &mut Hi
         chunk.buckets.iter_mut().for_each(|(_, bucket)| bucket.latency = Sketch::default());
         chunk.add_to(&mut history.series_days);
     }
-    for ((day, _), bucket) in chunks.newest::<BySeries>(Level::SeriesDays)?.unwrap_or_default().buckets {
-        match history.days.last_mut() {
-            Some(last) if last.0 == day => last.1.merge(&bucket),
-            _ => history.days.push((day, bucket)),
+    if history.hours.last().is_none_or(|(hour, _)| *hour < span.first_hour) {
+        for ((day, _), bucket) in chunks.newest::<BySeries>(Level::SeriesDays)?.unwrap_or_default().buckets {
+            match history.days.last_mut() {
+                Some(last) if last.0 == day => last.1.merge(&bucket),
+                _ => history.days.push((day, bucket)),
+            }
         }
     }
     history.notes = chunks.since(Level::Notes, span.first_note_day)?;
@@ -294,6 +299,10 @@ impl Chunks<'_> {
         first: i64,
         mut take: impl FnMut(i64, &[u8]) -> Result<()>,
     ) -> Result<()> {
+        // With many wrappers, to ask for what cannot be there takes as long as to read what is.
+        if first >= END_OF_TIME {
+            return Ok(());
+        }
         let mut query = self.connection.prepare_cached(
             "SELECT start, data FROM chunk WHERE wrapper = ?1 AND level = ?2 AND start >= ?3 ORDER BY start",
         )?;

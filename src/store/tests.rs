@@ -62,11 +62,12 @@ fn readings_add_up_at_every_level_across_openings() {
         store.apply(&reading(&[operation("a", "m", at)])).expect("the reading is added");
     }
     let store = Store::open(folder.path()).expect("the store opens");
-    assert_eq!(totals(&store), [("a".to_owned(), 6, 6, 1)]);
-    let history = history(&store, &store.wrappers().expect("the store answers")[0]);
-    assert_eq!(history.minutes.len(), 5);
-    // Days are loaded from the newest chunk only.
-    assert_eq!(history.days.iter().map(|day| day.0).collect::<Vec<_>>(), [40]);
+    assert_eq!(totals(&store), [("a".to_owned(), 6, 6, 0)]);
+    let ids = store.wrappers().expect("the store answers");
+    assert_eq!(history(&store, &ids[0]).minutes.len(), 5);
+    // The newest day is loaded where no hours are, and no other.
+    let silent = store.histories(&ids, &Span::NOTHING).expect("the store answers").remove(0);
+    assert_eq!(silent.days.iter().map(|(day, sum)| (*day, sum.total())).collect::<Vec<_>>(), [(40, 1)]);
 }
 
 #[test]
