@@ -135,6 +135,7 @@ fn statuses(
     let settings = &facts.settings.health;
     let target = settings.target_of(&wrapper.id.name);
     let status = |group: &[(i64, Bucket)]| {
+        // Without a target nobody asks for durations, and to add them up is most of the work.
         let sum = match target {
             Some(_) => merged(group),
             None => Bucket::sum_counters(group.iter().map(|(_, bucket)| bucket)),
