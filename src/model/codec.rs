@@ -36,10 +36,20 @@ pub fn to_bytes<T: Encode + ?Sized>(value: &T) -> Vec<u8> {
 
 /// A whole chunk back; `None` where it is damaged, of another version, or has bytes left over.
 pub fn from_bytes<T: Decode>(bytes: &[u8]) -> Option<T> {
-    let (head, mut input) = bytes.split_at_checked(HEAD)?;
-    let sum = crc32fast::hash(input).to_le_bytes();
-    let value = (head[0] == VERSION && head[1..] == sum).then(|| T::decode(&mut input)).flatten()?;
+    let mut input = value_of(bytes)?;
+    let value = T::decode(&mut input)?;
     input.is_empty().then_some(value)
+}
+
+/// Whether a chunk is of this version and its bytes are those that were written.
+pub fn is_whole(bytes: &[u8]) -> bool {
+    value_of(bytes).is_some()
+}
+
+/// What a chunk holds, still encoded.
+fn value_of(bytes: &[u8]) -> Option<&[u8]> {
+    let (head, value) = bytes.split_at_checked(HEAD)?;
+    (head[0] == VERSION && head[1..] == crc32fast::hash(value).to_le_bytes()).then_some(value)
 }
 
 /// Appends bytes, such as a chunk, with their length before them.

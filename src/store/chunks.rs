@@ -10,11 +10,11 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::model::bucket::Bucket;
-use crate::model::codec::{Decode, Encode, append, from_bytes, to_bytes};
+use crate::model::codec::{Decode, Encode, append, from_bytes, is_whole, to_bytes};
 use crate::model::history::History;
 use crate::model::notes::Notes;
 use crate::model::rollup::{Retention, SeriesName, WrapperRollup};
@@ -228,7 +228,10 @@ pub fn load(connection: &Connection, wrapper: i64, span: &Span, history: &mut Hi
 /// (minute, bucket), put together by [`append`].
 pub fn minutes(connection: &Connection, wrapper: i64, first: i64) -> Result<Vec<u8>> {
     let mut minutes = Vec::new();
-    Chunks { connection, wrapper }.each_since(Level::Minutes, first / CHUNK_MINUTES, |_, data| {
+    Chunks { connection, wrapper }.each_since(Level::Minutes, first / CHUNK_MINUTES, |start, data| {
+        if !is_whole(data) {
+            bail!(damaged(Level::Minutes, start));
+        }
         append(&mut minutes, data);
         Ok(())
     })?;
@@ -361,5 +364,9 @@ impl Chunks<'_> {
 }
 
 fn decode<T: Decode>(level: Level, start: i64, data: &[u8]) -> Result<T> {
-    from_bytes(data).with_context(|| Damaged(format!("chunk {start} of {level:?}")))
+    from_bytes(data).with_context(|| damaged(level, start))
+}
+
+fn damaged(level: Level, start: i64) -> Damaged {
+    Damaged(format!("chunk {start} of {level:?}"))
 }

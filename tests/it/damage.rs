@@ -18,7 +18,10 @@ const ASIDE: &str = ".dash/store.db.damaged-20260125T130500Z";
 
 /// A site that was built, with all of its store in one file.
 fn built() -> Folder {
-    let folder = site();
+    let folder = Folder::new();
+    dash(&folder).arg("init").assert().success();
+    // Minutes that the pages show, and older ones that only the API can be asked for.
+    folder.sample(&["--days", "2", "--rate", "2/min", "--now", MOMENT]);
     dash(&folder).args(["build", "--now", MOMENT]).assert().success();
     let connection = Connection::open(folder.path(STORE)).expect("it is a database");
     let all = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
@@ -36,16 +39,15 @@ fn sql(folder: &Folder, statement: &str) {
     connection.execute_batch(statement).unwrap_or_else(|error| panic!("{statement}: {error}"));
 }
 
-/// In the newest hours: a count, which stays one.
-fn turn_a_bit(folder: &Folder) {
+/// In a count, which stays one; of the first chunk in this `order`.
+fn turn_a_bit(folder: &Folder, order: &str) {
     let connection = Connection::open(folder.path(STORE)).expect("it is a database");
-    let newest = "FROM chunk WHERE level = 1 ORDER BY start DESC LIMIT 1";
-    let mut data: Vec<u8> = connection
-        .query_row(&format!("SELECT data {newest}"), [], |row| row.get(0))
-        .expect("hours are stored");
+    let first = format!("FROM chunk WHERE {order} LIMIT 1");
+    let mut data: Vec<u8> =
+        connection.query_row(&format!("SELECT data {first}"), [], |row| row.get(0)).expect("it is stored");
     *data.last_mut().expect("it is not empty") ^= 1;
     let update = format!(
-        "UPDATE chunk SET data = ?1 WHERE (wrapper, level, start) = (SELECT wrapper, level, start {newest})"
+        "UPDATE chunk SET data = ?1 WHERE (wrapper, level, start) = (SELECT wrapper, level, start {first})"
     );
     connection.execute(&update, [data]).expect("it can be written");
 }
@@ -64,7 +66,7 @@ fn cut(folder: &Folder, bytes: usize) {
 
 type Damage = fn(&Folder);
 
-const DAMAGES: [(&str, Damage); 12] = [
+const DAMAGES: [(&str, Damage); 13] = [
     ("the header is garbage", |folder| overwrite(&folder.path(STORE), 0, &[0xa5; 100])),
     ("it is text", |folder| folder.write(STORE, "not a database, only text")),
     ("only the first page is left", |folder| cut(folder, 4096)),
@@ -82,7 +84,12 @@ const DAMAGES: [(&str, Damage); 12] = [
     ("a row is gone", |folder| sql(folder, "DELETE FROM revision")),
     ("the ledger is not what was written", |folder| sql(folder, "UPDATE file SET state = '{\"source\": 5'")),
     ("chunks are not what was written", |folder| sql(folder, "UPDATE chunk SET data = x'ffffffffffff'")),
-    ("a bit of a number in a chunk has turned", turn_a_bit),
+    ("a bit of a number in the newest hours has turned", |folder| {
+        turn_a_bit(folder, "level = 1 ORDER BY start DESC");
+    }),
+    ("a bit of a number in the oldest minutes has turned", |folder| {
+        turn_a_bit(folder, "level = 0 ORDER BY start");
+    }),
 ];
 
 #[test]
