@@ -1,6 +1,6 @@
 """The daemon beside nginx on the same files, in one run: medians of rounds that take turns.
 
-    python3 benches/serve.py [--operations 50000 5000000] [--sockets 2000] [--rounds 3] [--seconds 3]
+    python3 benches/serve.py [--operations 50000 5000000] [--sockets 2000] [--rounds 5] [--seconds 3]
 
 Needs nginx and wrk, which Debian has. All of it shares one machine: clients, nginx and daemon.
 """
@@ -34,7 +34,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--operations", type=int, nargs="+", default=[50_000, 5_000_000])
     parser.add_argument("--sockets", type=int, default=2000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3)
     arguments = parser.parse_args()
     binary, rows = tools.dash(), []

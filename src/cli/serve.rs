@@ -3,12 +3,15 @@
 use std::fs;
 use std::io::{BufWriter, Write};
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use chrono::Utc;
 use clap::Args;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::archive::list;
 use crate::cli::sample::{TrafficFlags, append_to, follow};
@@ -53,7 +56,7 @@ pub fn run(arguments: &Serve, common: &Common, talk: &Talk) -> Result<()> {
     }
     let site = with_inbox(Site::open(common)?, common, arguments)?;
     let settings = arguments.settings(&site);
-    let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
+    let runtime = runtime()?;
     let listener = runtime.block_on(async { bind(&settings, &site.config.root) })?;
     if arguments.sample {
         start_sample(arguments, &site, talk)?;
@@ -70,6 +73,13 @@ pub fn run(arguments: &Serve, common: &Common, talk: &Talk) -> Result<()> {
     let (rebuild, config) = (Some(rebuild), common.config.clone());
     let daemon = Daemon { root, output, settings, rebuild, watch, config, ready };
     runtime.block_on(serve(listener, daemon, stopped()))
+}
+
+/// The threads that answer. One answers a hundred thousand requests a second (`benches/serve.py`), and with fewer of
+/// them, less time goes into waking each other up; half of the processors are for builds, and for who else is here.
+fn runtime() -> Result<Runtime> {
+    let half = available_parallelism().map_or(1, NonZero::get).div_ceil(2);
+    Builder::new_multi_thread().worker_threads(half).enable_all().build().context("starting the runtime")
 }
 
 /// The site with its folder for reports: there from the beginning, since a folder made later is not watched.
