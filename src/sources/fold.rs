@@ -74,10 +74,7 @@ impl<'a> Work<'a> {
             }
             rollups
         });
-        let mut rollup = Rollup::default();
-        for part in rollups {
-            rollup.merge(part);
-        }
+        let mut rollup = Rollup::sum(rollups);
         rollup.cut(self.rules.known, &self.rules.limits);
         rollup.sort_series();
         let order = self.order.into_inner().unwrap_or_else(PoisonError::into_inner);
