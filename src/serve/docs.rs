@@ -51,7 +51,11 @@ pub const EVENTS: [(&str, &str, &str); 10] = [
     ("metrics_broadcast", "daemon, with each snapshot", "system_health, timestamp"),
     ("metrics_update", "daemon, to subscribers", "wrapper, data, timestamp"),
     ("activity", "daemon, when there is any", "entries, timestamp"),
-    ("notice", "daemon, while the site cannot be built and when it can again", "message, or null"),
+    (
+        "notice",
+        "daemon, while the site cannot be built or its settings are wrong, and when all is well again",
+        "message, or null",
+    ),
     ("error", "daemon, after a frame that it does not understand", "code, message"),
 ];
 

@@ -206,6 +206,8 @@ pub struct Rebuilt {
     /// What is to be watched from then on, as [`Daemon::watch`].
     pub watch: Vec<PathBuf>,
     pub settings: ServeSettings,
+    /// Why the settings are those that held before: what is wrong with the newest.
+    pub complaint: Option<String>,
     pub outcome: Outcome,
 }
 

@@ -126,12 +126,16 @@ impl Bell {
 const BUILD_FAILS: &str = "The newest data could not be shown: building the site fails, and what you see is the last \
                            that went well. The log of the daemon says why.";
 
+/// The same while settings are wrong.
+const SETTINGS_WRONG: &str = "The settings of this site were changed and are wrong; what you see follows those before. \
+                              The log of the daemon says what is wrong.";
+
 /// Has the site built again when something below `watched` changes and as time passes, until the daemon stops.
 pub fn rebuild(watched: Vec<PathBuf>, output: &Path, mut build: Rebuild, around: Loop) {
     let Loop { status, config, settings, stop, bell, rung } = around;
     let concern = Concern::AllBut(fs::canonicalize(output).unwrap_or_else(|_| output.to_owned()));
     let mut folders = Folders::new(watched, concern, (bell.clone(), rung));
-    let mut trouble = Trouble::default();
+    let mut troubles = Troubles::default();
     let (mut seen, mut seen_config) = (folders.fingerprint(), State::at(&config));
     // What changed between the build before the daemon and this moment, nobody has seen.
     let (mut due, mut ended) = (Instant::now() + SOURCES_POLL, Instant::now());
@@ -154,9 +158,11 @@ pub fn rebuild(watched: Vec<PathBuf>, output: &Path, mut build: Rebuild, around:
         (seen, seen_config) = (now, now_config);
         let built = Instant::now();
         due = built + TICK;
-        let rebuilt = attempt(&mut build, &mut trouble);
+        let rebuilt = attempt(&mut build, &mut troubles);
         let outcome = rebuilt.as_ref().map(|rebuilt| rebuilt.outcome);
+        let mut notice = outcome.is_none().then_some(BUILD_FAILS);
         if let Some(rebuilt) = rebuilt {
+            notice = rebuilt.complaint.is_some().then_some(SETTINGS_WRONG);
             settings.send_if_modified(|known| std::mem::replace(known, rebuilt.settings) != *known);
             if rebuilt.watch != folders.paths {
                 folders.paths = rebuilt.watch;
@@ -179,24 +185,35 @@ pub fn rebuild(watched: Vec<PathBuf>, output: &Path, mut build: Rebuild, around:
             status.built(built.elapsed(), failures == 0);
         }
         if outcome != Some(Outcome::Busy) {
-            status.notify((failures > 0).then_some(BUILD_FAILS));
+            status.notify(notice);
         }
         std::thread::sleep(built.elapsed().min(LONGEST_PAUSE));
         ended = Instant::now();
     }
 }
 
+/// What may go wrong with builds, each told by itself.
+#[derive(Default)]
+struct Troubles {
+    settings: Trouble,
+    build: Trouble,
+}
+
 /// Builds once; `None` where that failed, which the log then says.
-fn attempt(build: &mut Rebuild, trouble: &mut Trouble) -> Option<Rebuilt> {
+fn attempt(build: &mut Rebuild, troubles: &mut Troubles) -> Option<Rebuilt> {
     match catch_unwind(AssertUnwindSafe(build)) {
         Ok(Ok(rebuilt)) => {
+            match &rebuilt.complaint {
+                Some(complaint) => troubles.settings.met(&format!("the last settings stand: {complaint}")),
+                None => troubles.settings.over("reading the settings"),
+            }
             if rebuilt.outcome != Outcome::Busy {
-                trouble.over("building the site");
+                troubles.build.over("building the site");
             }
             return Some(rebuilt);
         }
-        Ok(Err(error)) => trouble.met(&format!("the last site stands: {error:#}")),
-        Err(_) => trouble.met("the last site stands: the build panicked; please report this"),
+        Ok(Err(error)) => troubles.build.met(&format!("the last site stands: {error:#}")),
+        Err(_) => troubles.build.met("the last site stands: the build panicked; please report this"),
     }
     None
 }

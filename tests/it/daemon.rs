@@ -260,6 +260,34 @@ fn the_inbox_is_cleaned_of_what_was_read_and_takes_room() {
 }
 
 #[test]
+fn wrong_settings_stop_no_build() {
+    let daemon = Daemon::start(Folder::new(), "[site]\ntitle = 'Ours'\n");
+    let total = || daemon.json("/api/system/health?hours=1")["data"]["total_operations"].clone();
+    let mut reported = 0;
+    let mut report = || {
+        reported += 1;
+        let (status, body) = daemon.post("/api/v1/operations", &operation("app", 100).to_string());
+        assert_eq!(status, 202, "{body}");
+        until("the record", || (total() == json!(reported)).then_some(()));
+        assert!(daemon.get("/").1.contains("Ours"));
+    };
+    report();
+    daemon.folder.write("dash.toml", "[site]\ntitel = 'x'\n");
+    let told = |what: &str| until("the line", || daemon.folder.read("log").contains(what).then_some(()));
+    told("the last settings stand: ");
+    told("titel");
+    report();
+    fs::remove_file(daemon.folder.path("dash.toml")).expect("it is there");
+    daemon.signal("HUP");
+    report();
+    daemon.folder.write("dash.toml", "[site]\ntitle = 'Ours again'\n");
+    told("reading the settings works again");
+    until("the title", || daemon.get("/").1.contains("Ours again").then_some(()));
+    let metrics = daemon.get("/metrics").1;
+    assert!(metrics.contains("dash_builds_total{result=\"failed\"} 0"), "{metrics}");
+}
+
+#[test]
 fn corrected_settings_apply_at_once_however_long_builds_have_failed() {
     let daemon = Daemon::start(Folder::new(), "");
     let builds = |result: &str| {
@@ -269,10 +297,13 @@ fn corrected_settings_apply_at_once_however_long_builds_have_failed() {
         count.and_then(|count| count.parse::<u32>().ok()).expect("a count")
     };
     until("the first", || (builds("ok") >= 1).then_some(()));
-    daemon.folder.write("dash.toml", "[site]\ntitel = 'x'\n");
+    fs::rename(daemon.folder.path("output"), daemon.folder.path("aside")).expect("ours");
+    daemon.folder.write("output", "no folder");
+    daemon.signal("HUP");
     // Half a second, one, two, four, and then eight.
     until("failures", || (builds("failed") >= 5).then_some(()));
     let before = builds("ok");
+    fs::remove_file(daemon.folder.path("output")).expect("ours");
     let corrected = Instant::now();
     daemon.folder.write("dash.toml", "[site]\ntitle = 'Corrected'\n");
     until("the build", || (builds("ok") > before).then_some(()));
