@@ -44,23 +44,43 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const MOST_FILES: usize = 20_000;
 const MOST_LEVELS: usize = 8;
 
-/// Loads each snapshot that lands in `output`, until the daemon stops. `loaded` is the manifest's state when
-/// the first was loaded.
-pub fn follow_output(
-    output: &Path,
-    mut loaded: Option<State>,
-    current: &watch::Sender<Arc<Current>>,
-    stop: &watch::Receiver<bool>,
-) {
+/// What the loop that loads snapshots goes by.
+#[derive(Debug)]
+pub struct Follow {
+    /// The manifest's state when the first was loaded.
+    pub loaded: Option<State>,
+    pub current: watch::Sender<Arc<Current>>,
+    /// Becomes true when the daemon stops.
+    pub stop: watch::Receiver<bool>,
+    /// Wakes the loop of builds, where there is one.
+    pub builder: Bell,
+}
+
+/// Loads each snapshot that lands in `output`, until the daemon stops. Where what stands there is deleted, it wants
+/// another built.
+pub fn follow_output(output: &Path, follow: Follow) {
+    let Follow { mut loaded, current, stop, builder } = follow;
     let mut folders = Folders::new(vec![output.to_owned()], Concern::Manifest, bell());
     let mut trouble = Trouble::default();
+    let mut gone = false;
     while !*stop.borrow() {
         folders.wait(MANIFEST_POLL);
         folders.arm();
         let state = manifest_state(output);
         if state == loaded {
+            gone = false;
             continue;
         }
+        if state.is_none() {
+            let manifest = output.join(MANIFEST);
+            trouble.met(&format!("`{}` is gone; still serving the last snapshot", manifest.display()));
+            // Once: a build that fails is tried again by the loop of builds, ever later.
+            if !std::mem::replace(&mut gone, true) {
+                builder.insist();
+            }
+            continue;
+        }
+        gone = false;
         let before = Arc::clone(&current.borrow());
         match catch_unwind(AssertUnwindSafe(|| Current::load(output, Some(&before)))) {
             Ok(Ok(newest)) => {

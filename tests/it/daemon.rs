@@ -260,6 +260,25 @@ fn the_inbox_is_cleaned_of_what_was_read_and_takes_room() {
 }
 
 #[test]
+fn an_output_that_is_deleted_is_built_again_at_once() {
+    let daemon = Daemon::start(Folder::new(), "");
+    // One build comes by itself, soon after the start, and the next a minute later.
+    let built = "dash_builds_total{result=\"ok\"} 1";
+    until("the first", || daemon.get("/metrics").1.contains(built).then_some(()));
+    let deleted = Instant::now();
+    fs::remove_dir_all(daemon.folder.path("output")).expect("ours");
+    assert_eq!(daemon.get("/").0, 200);
+    until("the site", || daemon.folder.path("output/snapshot.json").exists().then_some(()));
+    assert!(deleted.elapsed() < Duration::from_secs(15), "{:?}", deleted.elapsed());
+    assert!(daemon.folder.path("output/index.html").exists());
+    until("the end of it", || {
+        daemon.folder.read("log").contains("loading the site works again").then_some(())
+    });
+    let log = daemon.folder.read("log");
+    assert!(log.contains("is gone; still serving the last snapshot") && !log.contains("dash build"), "{log}");
+}
+
+#[test]
 fn wrong_settings_stop_no_build() {
     let daemon = Daemon::start(Folder::new(), "[site]\ntitle = 'Ours'\n");
     let total = || daemon.json("/api/system/health?hours=1")["data"]["total_operations"].clone();
