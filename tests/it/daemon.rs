@@ -164,6 +164,14 @@ fn settings_apply_as_they_are_edited_and_bad_ones_do_not() {
 }
 
 #[test]
+fn a_certificate_that_is_missing_is_named_while_the_daemon_runs() {
+    let daemon = Daemon::start(Folder::new(), "");
+    daemon.folder.write("dash.toml", "[serve]\ntls_certificate = 'none.pem'\ntls_key = 'none.key'\n");
+    until("the file", || daemon.folder.read("log").contains("none.pem").then_some(()));
+    assert_eq!(daemon.get("/").0, 200);
+}
+
+#[test]
 fn a_hangup_has_the_site_built_now() {
     let daemon = Daemon::start(Folder::new(), "");
     let builds = || {
