@@ -72,7 +72,10 @@ pub fn run(arguments: &Serve, common: &Common, talk: &Talk) -> Result<()> {
     let ready = Box::new(move |line: &str| talk.say(line));
     let (rebuild, config) = (Some(rebuild), common.config.clone());
     let daemon = Daemon { root, output, settings, rebuild, watch, config, ready };
-    runtime.block_on(serve(listener, daemon, stopped()))
+    let ended = runtime.block_on(serve(listener, daemon, stopped()));
+    // What is still being worked out is for nobody any more.
+    runtime.shutdown_background();
+    ended
 }
 
 /// The threads that answer. One answers a hundred thousand requests a second (`benches/serve.py`), and with fewer of

@@ -88,6 +88,16 @@ impl Bucket {
         self.latency.merge(&other.latency);
     }
 
+    /// As [`Bucket::merge`], for one that is not needed any more.
+    pub fn merge_owned(&mut self, other: Bucket) {
+        if self.latency.is_empty() {
+            let sum = Bucket::sum_counters([&*self, &other].into_iter());
+            *self = Bucket { latency: other.latency, ..sum };
+        } else {
+            self.merge(&other);
+        }
+    }
+
     /// Everything but the sketch.
     fn merge_counters(&mut self, other: &Bucket) {
         self.success = self.success.saturating_add(other.success);

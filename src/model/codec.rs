@@ -5,6 +5,8 @@
 //! turned is not taken for a number. Decoding never trusts its input all the same: damaged bytes give `None`, never a
 //! panic or an allocation that the input does not pay for.
 
+use std::borrow::Cow;
+
 use crate::model::bucket::Bucket;
 use crate::model::notes::{Notes, Sample};
 use crate::model::sketch::Sketch;
@@ -31,6 +33,7 @@ pub fn to_bytes<T: Encode + ?Sized>(value: &T) -> Vec<u8> {
     value.encode(&mut out);
     let sum = crc32fast::hash(&out[HEAD..]);
     out[1..HEAD].copy_from_slice(&sum.to_le_bytes());
+    out.shrink_to_fit();
     out
 }
 
@@ -64,6 +67,12 @@ pub fn take_first<'a>(input: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (bytes, rest) = input.split_at_checked(length)?;
     *input = rest;
     Some(bytes)
+}
+
+impl<T: Encode + Clone> Encode for Cow<'_, T> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        T::encode(self, out);
+    }
 }
 
 impl<T: Encode + ?Sized> Encode for &T {

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 
 /// How many threads a build uses.
@@ -13,32 +12,35 @@ pub fn threads() -> usize {
 
 /// Hands the items' results to `take`, in the order of the items, as soon as they are there: `take` runs on the
 /// calling thread beside the work. Each thread makes itself a `tool` first: a connection, a buffer.
-pub fn each_with<T: Sync, Tool, R: Send>(
-    items: &[T],
+pub fn each_with<T, Tool, R: Send>(
+    items: impl IntoIterator<Item = T, IntoIter: ExactSizeIterator + Send>,
     tool: impl Fn() -> Tool + Sync,
-    work: impl Fn(&mut Tool, &T) -> R + Sync,
+    work: impl Fn(&mut Tool, T) -> R + Sync,
     mut take: impl FnMut(R),
 ) {
-    let threads = threads().min(items.len());
+    let items = items.into_iter();
+    let (count, threads) = (items.len(), threads().min(items.len()));
     if threads <= 1 {
         let mut tool = tool();
-        return items.iter().for_each(|item| take(work(&mut tool, item)));
+        return items.for_each(|item| take(work(&mut tool, item)));
     }
     // To be woken costs more than most of the work, and the last few of many should end at the same time.
-    let few = (items.len() / (threads * 64)).max(1);
-    let parts: Vec<&[T]> = items.chunks(few).collect();
-    let next = AtomicUsize::new(0);
+    let few = (count / (threads * 64)).max(1);
+    let queue = Mutex::new((0, items));
+    let next = || -> Option<(usize, Vec<T>)> {
+        let (at, items) = &mut *queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let part: Vec<T> = items.by_ref().take(few).collect();
+        *at += 1;
+        (!part.is_empty()).then_some((*at - 1, part))
+    };
     // Bounded, so that results do not pile up where taking them is what takes long.
     let (sender, results) = mpsc::sync_channel(threads);
     thread::scope(|scope| {
         for sender in vec![sender; threads] {
             scope.spawn(|| {
                 let (sender, mut tool) = (sender, tool());
-                while let Some((at, part)) = {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    parts.get(at).map(|part| (at, part))
-                } {
-                    let done: Vec<R> = part.iter().map(|item| work(&mut tool, item)).collect();
+                while let Some((at, part)) = next() {
+                    let done: Vec<R> = part.into_iter().map(|item| work(&mut tool, item)).collect();
                     sender.send((at, done)).expect("the receiver outlives the scope");
                 }
             });
@@ -55,18 +57,22 @@ pub fn each_with<T: Sync, Tool, R: Send>(
 }
 
 /// `items` mapped by `work`, in their order; tools as of [`each_with`].
-pub fn map_with<T: Sync, Tool, R: Send>(
-    items: &[T],
+pub fn map_with<T, Tool, R: Send>(
+    items: impl IntoIterator<Item = T, IntoIter: ExactSizeIterator + Send>,
     tool: impl Fn() -> Tool + Sync,
-    work: impl Fn(&mut Tool, &T) -> R + Sync,
+    work: impl Fn(&mut Tool, T) -> R + Sync,
 ) -> Vec<R> {
+    let items = items.into_iter();
     let mut results = Vec::with_capacity(items.len());
     each_with(items, tool, work, |result| results.push(result));
     results
 }
 
 /// As [`map_with`], for work that needs no tool.
-pub fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub fn map<T, R: Send>(
+    items: impl IntoIterator<Item = T, IntoIter: ExactSizeIterator + Send>,
+    work: impl Fn(T) -> R + Sync,
+) -> Vec<R> {
     map_with(items, || (), |(), item| work(item))
 }
 

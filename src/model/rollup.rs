@@ -9,6 +9,7 @@ use crate::model::bucket::Bucket;
 use crate::model::names::{Known, beyond, rank};
 use crate::model::notes::{Notes, OTHER};
 use crate::model::operation::Operation;
+use crate::model::parallel;
 use crate::model::sketch::bin_of;
 use crate::model::time::{DAY_MS, HOUR_MS, MINUTE_MS, day_of, hour_of, minute_of};
 
@@ -105,12 +106,27 @@ impl Rollup {
     }
 
     pub fn merge(&mut self, other: Rollup) {
-        for (name, theirs) in other.wrappers {
-            match self.wrappers.get_mut(&name) {
-                Some(ours) => ours.merge(theirs),
-                None => drop(self.wrappers.insert(name, theirs)),
-            }
+        *self = Rollup::sum(vec![std::mem::take(self), other]);
+    }
+
+    /// Roll-ups merged into one, on all cores.
+    pub fn sum(mut parts: Vec<Rollup>) -> Rollup {
+        parts.retain(|part| !part.is_empty());
+        if parts.len() <= 1 {
+            return parts.pop().unwrap_or_default();
         }
+        let mut by_name: FxHashMap<String, Vec<WrapperRollup>> = FxHashMap::default();
+        for (name, part) in parts.into_iter().flat_map(|part| part.wrappers) {
+            by_name.entry(name).or_default().push(part);
+        }
+        let merged = parallel::map(by_name, |(name, parts)| {
+            let merged = parts.into_iter().reduce(|mut sum, part| {
+                sum.merge(part);
+                sum
+            });
+            (name, merged.unwrap_or_default())
+        });
+        Rollup { wrappers: merged.into_iter().collect() }
     }
 
     /// Sums what goes beyond the limits as [`OTHER`]. Roll-ups may be cut before they are merged too: that
@@ -193,10 +209,10 @@ impl WrapperRollup {
     fn merge_as(&mut self, other: WrapperRollup, series: impl Fn(u32) -> u32) {
         self.first_end_ms = self.first_end_ms.min(other.first_end_ms);
         for (minute, bucket) in other.minutes {
-            self.minutes.entry(minute).or_default().merge(&bucket);
+            self.minutes.entry(minute).or_default().merge_owned(bucket);
         }
         for ((hour, theirs), bucket) in other.hours {
-            self.hours.entry((hour, series(theirs))).or_default().merge(&bucket);
+            self.hours.entry((hour, series(theirs))).or_default().merge_owned(bucket);
         }
         for (day, notes) in other.notes {
             self.notes.entry(day).or_default().merge(&notes);

@@ -212,9 +212,11 @@ impl Counts {
     }
 
     fn sketch(&self) -> Sketch {
-        let (mut bytes, mut before) = (Vec::with_capacity(2 * self.end.saturating_sub(self.first) + 8), 0);
-        let mut all = 0;
-        for place in self.first..self.end {
+        let places = self.first..self.end.max(self.first);
+        // Two bytes a bin are most often what it takes; to cut off more would leave holes in memory.
+        let bins = self.places[places.clone()].iter().filter(|&&count| count > 0).count();
+        let (mut bytes, mut before, mut all) = (Vec::with_capacity(2 * bins + 1), 0, 0);
+        for place in places {
             let bin = if place == 0 { ZERO_BIN } else { LOWEST_BIN + (place - 1) as i16 };
             let count = self.places[place];
             if count > 0 {

@@ -13,6 +13,7 @@ use crate::model::history::WrapperId;
 use crate::model::quality::{FileState, SourceState};
 use crate::model::time::{hour_of, minute_of};
 use crate::pipeline::Plan;
+use crate::report::dataset::Past;
 use crate::store::Store;
 use crate::store::chunks::Span;
 
@@ -73,11 +74,10 @@ fn wrappers(store: &Store, ids: Vec<WrapperId>, span: &Span) -> Result<Vec<Wrapp
     Ok(wrappers.map(|(id, history)| WrapperFacts::whole(id, history)).collect())
 }
 
-/// What the published dataset has of the minutes of wrappers that do not stand, in their order.
-pub fn minutes(plan: &Plan, store: &Store, facts: &Facts) -> Result<Vec<Vec<u8>>> {
-    let written: Vec<_> =
-        facts.wrappers.iter().filter(|wrapper| !wrapper.stands).map(|wrapper| &wrapper.id).collect();
-    store.minutes(&written, first_kept_minute(plan))
+/// What the published dataset has of the minutes of wrappers, in their order.
+pub fn minutes(plan: &Plan, store: &Store, past: &[Past]) -> Result<Vec<Vec<u8>>> {
+    let ids: Vec<_> = past.iter().map(|past| &past.id).collect();
+    store.minutes(&ids, first_kept_minute(plan))
 }
 
 fn first_kept_minute(plan: &Plan) -> i64 {

@@ -22,6 +22,7 @@ use crate::model::time::rfc3339;
 use crate::pipeline::standing::{Next, Stands};
 use crate::publish::manifest::SourceEntry;
 use crate::publish::{Published, Stamp, Standing};
+use crate::report::dataset::Past;
 use crate::report::site::Site;
 use crate::report::{SiteSettings, Theme, dataset, datasets, render, summary};
 use crate::sources::discover::{Discovery, discover};
@@ -89,16 +90,16 @@ fn build_once(store: &mut Store, plan: &Plan, progress: &(dyn Fn(Progress) + Syn
                 None => (Standing::look(plan.output)?, None),
             };
             let facts = facts::shown(plan, store, read.sources.clone(), changed.as_ref())?;
-            let (site, stamp) = {
+            let ((mut site, past), stamp) = {
                 let snapshot = snapshot(&facts);
                 let theme = theme.join().unwrap_or_else(|panic| resume_unwind(panic));
                 let theme = theme.context("loading the theme")?;
-                let minutes = facts::minutes(plan, store, &facts)?;
-                (site(&snapshot, minutes, &theme, plan.site)?, stamp(&snapshot))
+                (site(&snapshot, &theme, plan.site)?, stamp(&snapshot))
             };
-            // To free the past of many wrappers takes as long as to write what has changed.
-            let ((), published) = parallel::join(|| drop(facts), || output.publish(&site, &stamp));
-            let published = published?;
+            // The minutes need the memory that the facts leave, and to leave it takes a while with many wrappers.
+            let ((), minutes) = parallel::join(|| drop(facts), || facts::minutes(plan, store, &past));
+            dataset::add_past(&mut site, past, minutes?)?;
+            let published = output.publish(&site, &stamp)?;
             store.set_published(&Next::output(plan)?, &next.record(&published.manifest.id))?;
             published
         }
@@ -191,7 +192,7 @@ fn read(plan: &Plan, store: &mut Store, progress: &(dyn Fn(Progress) + Sync)) ->
     if !read.rollup.is_empty() || ledger_changed || read.in_flight != in_flight {
         let sources::Read { rollup, files, forgotten, in_flight, .. } = read;
         let reading = Reading { rollup, files, forgotten, in_flight };
-        store.apply(&reading)?;
+        store.apply(reading)?;
     }
     // From the newest data on, so that a build for a moment far ahead (a wrong clock) drops nothing.
     let newest = read.sources.iter().map(|source| source.last_end_ms).max().unwrap_or(0);
@@ -200,18 +201,18 @@ fn read(plan: &Plan, store: &mut Store, progress: &(dyn Fn(Progress) + Sync)) ->
     Ok(Gathered { sources, bytes, records: read.records, skipped: read.skipped })
 }
 
-fn site(snapshot: &Snapshot, minutes: Vec<Vec<u8>>, theme: &Theme, settings: &SiteSettings) -> Result<Site> {
-    let data = || -> Result<Site> {
+fn site(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Result<(Site, Vec<Past>)> {
+    let data = || -> Result<_> {
         let mut site = Site::default();
-        dataset::add(&mut site, snapshot.facts, minutes, settings)?;
+        let past = dataset::add(&mut site, snapshot.facts, settings)?;
         datasets::add(&mut site, snapshot)?;
         summary::add(&mut site, snapshot)?;
-        Ok(site)
+        Ok((site, past))
     };
     let (data, pages) = parallel::join(data, || render(snapshot, theme, settings));
-    let mut site = pages.context("rendering the pages")?;
-    site.merge(data?)?;
-    Ok(site)
+    let (mut site, (data, past)) = (pages.context("rendering the pages")?, data?);
+    site.merge(data)?;
+    Ok((site, past))
 }
 
 fn stamp(snapshot: &Snapshot) -> Stamp {

@@ -6,7 +6,7 @@
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::facts::{Facts, Settings};
+use crate::analysis::facts::{Facts, Settings, WrapperFacts};
 use crate::analysis::window::MAX_HOURS;
 use crate::model::bucket::Bucket;
 use crate::model::codec::{append, from_bytes, take_first, to_bytes};
@@ -37,8 +37,15 @@ pub fn history_path(slug: &str) -> String {
     format!("data/{slug}.bin")
 }
 
-/// Adds the facts to a site. `minutes`: of each wrapper that does not stand, as they are stored.
-pub fn add(site: &mut Site, facts: &Facts, minutes: Vec<Vec<u8>>, settings: &SiteSettings) -> Result<()> {
+/// The bytes of a wrapper that changed, for a file that still lacks its minutes.
+#[derive(Debug)]
+pub struct Past {
+    pub id: WrapperId,
+    history: Vec<u8>,
+}
+
+/// Adds the facts to a site, but for what [`add_past`] adds.
+pub fn add(site: &mut Site, facts: &Facts, settings: &SiteSettings) -> Result<Vec<Past>> {
     let index = Index {
         title: settings.title.clone(),
         currency: settings.currency.clone(),
@@ -48,20 +55,22 @@ pub fn add(site: &mut Site, facts: &Facts, minutes: Vec<Vec<u8>>, settings: &Sit
         in_flight: facts.in_flight.clone(),
     };
     site.add(INDEX, serde_json::to_vec(&index)?)?;
-    let histories = parallel::map(&facts.wrappers, |wrapper| {
-        (!wrapper.stands).then(|| write_history(&wrapper.history, facts.moment_ms))
-    });
-    let mut minutes = minutes.into_iter();
-    for (wrapper, history) in facts.wrappers.iter().zip(histories) {
-        let path = history_path(&wrapper.id.slug);
-        match history {
-            Some(mut bytes) => {
-                let minutes = minutes.next().context("the minutes of a wrapper are missing")?;
-                bytes.extend_from_slice(&minutes);
-                site.add(path, bytes)?;
-            }
-            None => site.keep(path)?,
-        }
+    let (stand, changed): (Vec<_>, Vec<_>) = facts.wrappers.iter().partition(|wrapper| wrapper.stands);
+    stand.into_iter().try_for_each(|wrapper| site.keep(history_path(&wrapper.id.slug)))?;
+    let past = |wrapper: &WrapperFacts| Past {
+        id: wrapper.id.clone(),
+        history: write_history(&wrapper.history, facts.moment_ms),
+    };
+    Ok(parallel::map(changed, past))
+}
+
+/// Adds the files of wrappers that changed; `minutes` of each are as they are stored.
+pub fn add_past(site: &mut Site, past: Vec<Past>, minutes: Vec<Vec<u8>>) -> Result<()> {
+    for (Past { id, history }, minutes) in past.into_iter().zip(minutes) {
+        // Most of the file, which is why they come first: nothing of them is copied.
+        let mut bytes = minutes;
+        append(&mut bytes, &history);
+        site.add(history_path(&id.slug), bytes)?;
     }
     Ok(())
 }
@@ -72,25 +81,24 @@ pub fn read_index(bytes: &[u8]) -> Result<Index> {
 }
 
 /// What the API can be asked about besides minutes: the hours of [`MAX_HOURS`], and the newest day for the last
-/// activity of a wrapper that has been silent for longer. The first chunk of a wrapper's file.
+/// activity of a wrapper that has been silent for longer. The last chunk of a wrapper's file.
 fn write_history(history: &History, moment_ms: i64) -> Vec<u8> {
     let first_hour = hour_of(moment_ms) - i64::from(MAX_HOURS);
     let hours = history.hours.partition_point(|hour| hour.0 < first_hour);
     let newest_day = history.days.len().saturating_sub(1);
     let levels = (&history.hours[hours..], &history.days[newest_day..]);
-    let mut out = Vec::new();
-    append(&mut out, &to_bytes(&(history.first_end_ms, levels)));
-    out
+    to_bytes(&(history.first_end_ms, levels))
 }
 
 /// Reads a wrapper's buckets back: all but breakdowns and notes, which only pages show. `None` where the bytes are
 /// damaged or of another version of dash.
 pub fn read_history(mut bytes: &[u8]) -> Option<History> {
-    let (first_end_ms, (hours, days)) = from_bytes(take_first(&mut bytes)?)?;
-    let mut minutes: Vec<(i64, Bucket)> = Vec::new();
+    let (mut minutes, mut chunk): (Vec<(i64, Bucket)>, _) = (Vec::new(), take_first(&mut bytes)?);
     while !bytes.is_empty() {
-        minutes.extend(from_bytes::<Vec<_>>(take_first(&mut bytes)?)?);
+        minutes.extend(from_bytes::<Vec<_>>(chunk)?);
+        chunk = take_first(&mut bytes)?;
     }
+    let (first_end_ms, (hours, days)) = from_bytes(chunk)?;
     Some(History { first_end_ms, minutes, hours, days, ..History::default() })
 }
 
@@ -107,10 +115,11 @@ mod tests {
             days: vec![(1, one(4)), (2, one(5))],
             ..History::default()
         };
-        let mut bytes = write_history(&history, 1000 * 3_600_000);
+        let mut bytes = Vec::new();
         for chunk in [vec![(59_940i64, one(3)), (59_941, one(4))], vec![(60_000, one(2))]] {
             append(&mut bytes, &to_bytes(&chunk));
         }
+        append(&mut bytes, &write_history(&history, 1000 * 3_600_000));
         let back = read_history(&bytes).expect("just written");
         assert_eq!(back.minutes, [(59_940, one(3)), (59_941, one(4)), (60_000, one(2))]);
         assert_eq!((back.first_end_ms, back.hours, back.days), (7, vec![(1000, one(3))], vec![(2, one(5))]));

@@ -136,6 +136,10 @@ pub async fn accept(server: Server, mut stop: watch::Receiver<bool>) {
         let _ = stream.set_nodelay(true);
         let stream = Impatient::new(stream);
         let (tls, mut stop) = (door.borrow().tls.0.clone(), stop.clone());
+        if tls.is_some() && !door.borrow().gate.greets(peer.ip()) {
+            tracing::debug!("{} begins too many connections", peer.ip());
+            continue;
+        }
         let service = Asked {
             routes: routes.clone(),
             door: door.clone(),

@@ -101,7 +101,9 @@ pub fn form_value(text: &str, name: &str) -> Option<String> {
         let text = text.replace('+', " ");
         percent_decode_str(&text).decode_utf8_lossy().into_owned()
     };
-    pairs.map(|(key, value)| (decoded(key), value)).find(|pair| pair.0 == name).map(|pair| decoded(pair.1))
+    // Most are as they are meant; to decode all of many would take long.
+    let named = |key: &str| key == name || key.contains(['%', '+']) && decoded(key) == name;
+    pairs.into_iter().find(|(key, _)| named(key)).map(|(_, value)| decoded(value))
 }
 
 /// An error of the API: `{"success": false, "error": {"code", "message"}, "timestamp"}`.
@@ -167,4 +169,19 @@ pub fn secure(headers: &mut HeaderMap) {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_found_by_their_names_however_these_are_encoded() {
+        let value = |text| form_value(text, "a b");
+        assert_eq!(value("a+b=1&a+b=2"), Some("1".to_owned()));
+        assert_eq!(value("x=0&&%61%20b=%2B+"), Some("+ ".to_owned()));
+        assert_eq!(value("a b=1"), Some("1".to_owned()));
+        assert_eq!(value("a+b"), Some(String::new()));
+        assert_eq!((value("ab=1"), value("")), (None, None));
+    }
 }

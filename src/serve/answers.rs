@@ -19,8 +19,24 @@ type Cell = Arc<OnceCell<Arc<Prepared>>>;
 #[derive(Debug)]
 pub struct Answers {
     kept: Mutex<Kept>,
-    /// As many are worked out at a time as there are cores.
-    workers: Arc<Semaphore>,
+    pub workers: Workers,
+}
+
+/// Threads for what takes long, away from those that answer: as many work at a time as there are cores.
+#[derive(Clone, Debug)]
+pub struct Workers(Arc<Semaphore>);
+
+impl Workers {
+    /// # Errors
+    /// If `work` panicked.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Failed> {
+        let permit = Arc::clone(&self.0).acquire_owned().await.map_err(|_| Failed)?;
+        let done = tokio::task::spawn_blocking(move || (work(), permit)).await;
+        done.map(|(done, _permit)| done).map_err(|_| Failed)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -35,7 +51,7 @@ pub struct Failed;
 
 impl Default for Answers {
     fn default() -> Answers {
-        let workers = Arc::new(Semaphore::new(parallel::threads()));
+        let workers = Workers(Arc::new(Semaphore::new(parallel::threads())));
         Answers { kept: Mutex::default(), workers }
     }
 }
@@ -56,10 +72,7 @@ impl Answers {
             return Ok(Arc::clone(answer));
         }
         let work = async || {
-            let permit = Arc::clone(&self.workers).acquire_owned().await.map_err(|_| Failed)?;
-            let made = tokio::task::spawn_blocking(move || (make(), permit)).await;
-            let (answer, _permit) = made.map_err(|_| Failed)?;
-            let answer = answer.into().ok_or(Failed)?;
+            let answer = self.workers.run(make).await?.into().ok_or(Failed)?;
             self.keep_within_bounds(answer.bytes().len());
             Ok(Arc::new(answer))
         };

@@ -3,11 +3,11 @@
 //!
 //! Answers come from `report/`, as functions of a snapshot, and are kept until the next.
 
-use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 
 use chrono::Utc;
-use futures_util::stream;
+use futures_util::{Stream, stream};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use warp::filters::path::FullPath;
@@ -27,6 +27,7 @@ use crate::report::datasets::{
 };
 use crate::report::export::{Export, Format};
 use crate::serve::answer::{ApiError, JSON, Request, plain};
+use crate::serve::answers::Workers;
 use crate::serve::conditions::{Verdict, Version};
 use crate::serve::files::{Files, prepare};
 use crate::serve::keeper::Keeper;
@@ -35,6 +36,9 @@ use crate::serve::prepared::{Label, Prepared};
 use crate::serve::routes::Shared;
 use crate::serve::state::Current;
 use crate::serve::{docs, openapi};
+
+/// Bytes of an export that are sent at a time, or more.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// What a handler gives.
 pub type Answered = Result<Response, ApiError>;
@@ -291,8 +295,8 @@ fn export(asked: &Asked, request: &Request) -> Response {
         let export = Export { format: asked.format, hours: asked.hours(), wrapper };
         let name = export.file_name();
         if request.method == Method::GET {
-            let pieces = export.pieces(Arc::clone(facts));
-            response = warp::reply::stream(stream::iter(pieces.map(Ok::<_, Infallible>))).into_response();
+            let pieces = aside(export.pieces(Arc::clone(facts)), request.current.answers.workers.clone());
+            response = warp::reply::stream(pieces).into_response();
         }
         describe_export(response.headers_mut(), asked.format, &name);
     }
@@ -302,6 +306,26 @@ fn export(asked: &Asked, request: &Request) -> Response {
         headers.insert(ETAG, etag);
     }
     response
+}
+
+/// Pieces worked out a few at a time, on a thread that may take its time, when the client has taken the last.
+fn aside(
+    pieces: impl Iterator<Item = Vec<u8>> + Send + 'static,
+    workers: Workers,
+) -> impl Stream<Item = io::Result<Vec<u8>>> {
+    stream::try_unfold((pieces, workers), async |(mut pieces, workers)| {
+        let work = move || {
+            let mut some = Vec::new();
+            while some.len() < PIECE_BYTES
+                && let Some(piece) = pieces.next()
+            {
+                some.extend_from_slice(&piece);
+            }
+            (some, pieces)
+        };
+        let (some, pieces) = workers.run(work).await.map_err(|_| io::Error::other("an export failed"))?;
+        Ok((!some.is_empty()).then_some((some, (pieces, workers))))
+    })
 }
 
 fn describe_export(headers: &mut HeaderMap, format: Format, name: &str) {
@@ -373,4 +397,26 @@ fn position(request: &Request, name: &str) -> Result<usize, ApiError> {
         let message = format!("there is no wrapper `{}`", shorten(name, 80));
         request.error(StatusCode::NOT_FOUND, "unknown_wrapper", message)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::serve::answers::Answers;
+    use futures_util::TryStreamExt;
+    use std::thread;
+
+    #[tokio::test]
+    async fn exports_are_worked_out_away_from_those_who_answer() {
+        let here = thread::current().id();
+        let pieces = (0..1000u32).map(move |at| {
+            assert_ne!(thread::current().id(), here);
+            vec![at as u8; 1000]
+        });
+        let sent: Vec<Vec<u8>> =
+            aside(pieces, Answers::default().workers).try_collect().await.expect("no piece fails");
+        assert!(sent.len() < 20, "{} times", sent.len());
+        let expected: Vec<u8> = (0..1000u32).flat_map(|at| vec![at as u8; 1000]).collect();
+        assert_eq!(sent.concat(), expected);
+    }
 }

@@ -204,9 +204,19 @@ impl Gate {
 
     /// 429.
     fn too_many(&self, request: &hyper::Request<Incoming>, client: Client) -> Option<ApiError> {
-        let limits = self.limits.as_ref().filter(|_| self.limits_own || !client.address.is_loopback())?;
-        let wait = limits.take(client.address, Instant::now()).err()?;
-        Some(self.later(request, wait))
+        self.wait(client.address).map(|wait| self.later(request, wait))
+    }
+
+    /// Counts something that a client asks for; how long it has to wait, where it asked for too much.
+    fn wait(&self, client: IpAddr) -> Option<Duration> {
+        let limits = self.limits.as_ref().filter(|_| self.limits_own || !client.is_loopback())?;
+        limits.take(client, Instant::now()).err()
+    }
+
+    /// Whether a client may begin one more encrypted connection, which takes longer than most requests, and is
+    /// counted as one. A proxy has many clients.
+    pub fn greets(&self, peer: IpAddr) -> bool {
+        self.trusted.iter().any(|network| network.contains(peer)) || self.wait(peer).is_none()
     }
 
     fn later(&self, request: &hyper::Request<Incoming>, wait: Duration) -> ApiError {

@@ -71,8 +71,9 @@ use crate::serve::watch::{Bell, Loop};
 /// How long clients have to leave when the daemon stops.
 const GOODBYE: Duration = Duration::from_secs(4);
 
-/// Large reports that are read at a time.
-const LARGE_BODIES: usize = 4;
+/// Large reports that arrive at a time, and that are looked through at a time.
+const LARGE_BODIES: usize = 16;
+const LARGE_REPORTS: usize = 4;
 
 /// What the inbox has to hold at least: twice what one report may have.
 const LEAST_INBOX_BYTES: u64 = 64 << 20;
@@ -283,7 +284,8 @@ pub async fn serve(listener: TcpListener, daemon: Daemon, shutdown: impl Future<
         base_path: settings.base_path.as_str().into(),
         keeper: Arc::clone(&keeper),
         inbox: Inbox::open(&root, changes.clone())?,
-        large_bodies: Arc::new(Semaphore::new(LARGE_BODIES)),
+        large_bodies: Semaphore::new(LARGE_BODIES),
+        large_reports: Semaphore::new(LARGE_REPORTS),
     });
     let door = Door::open(&settings, &keeper, &shared.current)?;
     let (doors, door) = tokio_watch::channel(Arc::new(door));

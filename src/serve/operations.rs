@@ -1,5 +1,6 @@
 //! `POST /api/operations`: wrappers report what they did, and hear that it was taken once it is on the disk.
 
+use std::fmt::{self, Formatter};
 use std::io::Read;
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,8 +11,11 @@ use chrono::Utc;
 use flate2::read::MultiGzDecoder;
 use futures_util::{Stream, StreamExt};
 use hyper::body::Buf;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use warp::http::StatusCode;
@@ -34,6 +38,8 @@ pub const MOST_RECORD_BYTES: usize = 1 << 20;
 const MOST_TOLD: usize = 100;
 /// How long a body may take to arrive.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bodies larger than this are checked on a thread that may take its time: few bytes can be many records.
+const ASIDE_BYTES: usize = 4 << 10;
 /// Bodies larger than this are taken in turns, a few at a time.
 const LARGE_BYTES: usize = 64 << 10;
 
@@ -48,16 +54,17 @@ pub async fn post<B: Buf>(
 ) -> Response {
     let taken = async {
         let form = Form::of(&request)?;
-        let bytes = read(&request, &form, body).await?;
-        // Held until the records are on the disk; a packed body may be large once it is unpacked.
+        // The room is held until the records are on the disk, as is the turn: a packed body may be large once it is
+        // unpacked.
+        let (bytes, _room) = read(&request, &shared.large_bodies, body).await?;
         let large = form.gzip || bytes.len() > LARGE_BYTES;
-        let _turn = if large { shared.large_bodies.acquire().await.ok() } else { None };
+        let _turn = if large { shared.large_reports.acquire().await.ok() } else { None };
         let (internal, request) = (request.internal(), Arc::new(request));
         let checked = {
-            let request = Arc::clone(&request);
+            let (request, aside) = (Arc::clone(&request), form.gzip || bytes.len() > ASIDE_BYTES);
             let check = move || checked(&request, form, bytes);
             // What takes long would keep others waiting.
-            if large { spawn_blocking(check).await.map_err(|_| internal)?? } else { check()? }
+            if aside { spawn_blocking(check).await.map_err(|_| internal)?? } else { check()? }
         };
         take(&shared, &request, checked).await
     };
@@ -69,8 +76,6 @@ pub async fn post<B: Buf>(
 struct Form {
     lines: bool,
     gzip: bool,
-    /// The size that was announced.
-    length: usize,
 }
 
 impl Form {
@@ -95,11 +100,10 @@ impl Form {
             Some(_) => return Err(unsupported("a body may be packed with `gzip` only".to_owned())),
         };
         let length = header(&request.headers, CONTENT_LENGTH).and_then(|length| length.ok()?.parse().ok());
-        let length = length.unwrap_or(MOST_BYTES);
-        if length > MOST_BYTES {
+        if length.is_some_and(|length: usize| length > MOST_BYTES) {
             return Err(too_large(request));
         }
-        Ok(Form { lines, gzip, length })
+        Ok(Form { lines, gzip })
     }
 }
 
@@ -108,31 +112,41 @@ fn too_large(request: &Request) -> ApiError {
     request.error(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message)
 }
 
+fn crowded(request: &Request) -> ApiError {
+    let message = "too many large reports arrive at the same time; nothing was taken, so send it again";
+    request.error(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message).with(RETRY_AFTER, 1.into())
+}
+
 fn invalid(request: &Request, message: impl Into<String>) -> ApiError {
     request.error(StatusCode::BAD_REQUEST, "invalid_body", message)
 }
 
-async fn read<B: Buf>(
+/// A body, and the room that it takes if it is large.
+async fn read<'r, B: Buf>(
     request: &Request,
-    form: &Form,
+    room: &'r Semaphore,
     body: impl Stream<Item = Result<B, warp::Error>>,
-) -> Result<Vec<u8>, ApiError> {
-    timeout(BODY_TIMEOUT, collect(request, form, body)).await.map_err(|_| {
+) -> Result<(Vec<u8>, Option<SemaphorePermit<'r>>), ApiError> {
+    timeout(BODY_TIMEOUT, collect(request, room, body)).await.map_err(|_| {
         let message = format!("the body did not arrive within {} seconds", BODY_TIMEOUT.as_secs());
         request.error(StatusCode::REQUEST_TIMEOUT, "request_timeout", message)
     })?
 }
 
-async fn collect<B: Buf>(
+async fn collect<'r, B: Buf>(
     request: &Request,
-    form: &Form,
+    room: &'r Semaphore,
     body: impl Stream<Item = Result<B, warp::Error>>,
-) -> Result<Vec<u8>, ApiError> {
-    let (mut body, mut bytes) = (pin!(body), Vec::with_capacity(form.length.min(LARGE_BYTES)));
+) -> Result<(Vec<u8>, Option<SemaphorePermit<'r>>), ApiError> {
+    let (mut body, mut bytes, mut held) = (pin!(body), Vec::new(), None);
     while let Some(piece) = body.next().await {
         let mut piece = piece.map_err(|_| invalid(request, "the body ended early"))?;
-        if bytes.len() + piece.remaining() > MOST_BYTES {
+        let length = bytes.len() + piece.remaining();
+        if length > MOST_BYTES {
             return Err(too_large(request));
+        }
+        if length > LARGE_BYTES && held.is_none() {
+            held = Some(room.try_acquire().map_err(|_| crowded(request))?);
         }
         while piece.has_remaining() {
             let chunk = piece.chunk();
@@ -141,7 +155,7 @@ async fn collect<B: Buf>(
             piece.advance(length);
         }
     }
-    Ok(bytes)
+    Ok((bytes, held))
 }
 
 /// Unpacks as much as is allowed, however much a small body claims to hold.
@@ -152,15 +166,46 @@ fn unpacked(request: &Request, bytes: &[u8]) -> Result<Vec<u8>, ApiError> {
     if unpacked.len() > MOST_UNPACKED { Err(too_large(request)) } else { Ok(unpacked) }
 }
 
+/// One record more than a body may hold, or fewer, of a JSON array.
+struct Listed<'a>(Vec<&'a str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Listed<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Listed<'a>, D::Error> {
+        deserializer.deserialize_seq(List)
+    }
+}
+
+/// Reads a [`Listed`].
+struct List;
+
+impl<'de> Visitor<'de> for List {
+    type Value = Listed<'de>;
+
+    fn expecting(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an array of records")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Listed<'de>, A::Error> {
+        let mut records = Vec::new();
+        while let Some(record) = list.next_element::<&RawValue>()? {
+            if records.len() <= MOST_RECORDS {
+                records.push(record.get());
+            }
+        }
+        Ok(Listed(records))
+    }
+}
+
 /// The records of a body, each as it stands there.
 fn records<'a>(request: &Request, form: &Form, text: &'a str) -> Result<Vec<&'a str>, ApiError> {
     let text = text.trim_start_matches('\u{feff}').trim();
     let records: Vec<&str> = if form.lines {
-        text.lines().map(str::trim).filter(|line| !line.is_empty()).collect()
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        lines.take(MOST_RECORDS + 1).collect()
     } else if text.starts_with('[') {
-        let list: Vec<&RawValue> = serde_json::from_str(text)
+        let Listed(list) = serde_json::from_str(text)
             .map_err(|error| invalid(request, format!("the body is not valid JSON: {error}")))?;
-        list.into_iter().map(RawValue::get).collect()
+        list
     } else if text.is_empty() {
         Vec::new()
     } else {
@@ -182,15 +227,16 @@ struct Checked {
     /// The good records, as they will be in the inbox.
     lines: Vec<u8>,
     accepted: u64,
-    /// Why each of the others is not.
-    refused: Vec<Value>,
+    refused: u64,
+    /// Why the first of these are not good.
+    problems: Vec<Value>,
 }
 
 /// Unpacks a body and tells its good records from the others.
 fn checked(request: &Request, form: Form, bytes: Vec<u8>) -> Result<Checked, ApiError> {
     let bytes = if form.gzip { unpacked(request, &bytes)? } else { bytes };
     let text = String::from_utf8(bytes).map_err(|_| invalid(request, "the body is not UTF-8"))?;
-    let Checked { mut lines, mut accepted, mut refused } = Checked::default();
+    let mut checked = Checked::default();
     let check = Check::at(Utc::now().timestamp_millis());
     for (at, record) in records(request, &form, &text)?.into_iter().enumerate() {
         let reason = match record.len() > MOST_RECORD_BYTES {
@@ -200,27 +246,30 @@ fn checked(request: &Request, form: Form, bytes: Vec<u8>) -> Result<Checked, Api
         match reason {
             Ok(()) => {
                 // In valid JSON, these stand between values only.
-                lines.extend(
-                    record.bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }),
-                );
-                lines.push(b'\n');
-                accepted += 1;
+                let line = record.bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte });
+                checked.lines.extend(line.chain([b'\n']));
+                checked.accepted += 1;
             }
-            Err(reason) => refused.push(json!({"record": at, "reason": reason})),
+            Err(reason) => {
+                checked.refused += 1;
+                if checked.problems.len() < MOST_TOLD {
+                    checked.problems.push(json!({"record": at, "reason": reason}));
+                }
+            }
         }
     }
-    Ok(Checked { lines, accepted, refused })
+    Ok(checked)
 }
 
 /// Appends the good records.
 async fn take(shared: &Shared, request: &Request, checked: Checked) -> Result<Response, ApiError> {
-    let Checked { lines, accepted, refused } = checked;
+    let Checked { lines, accepted, refused, problems } = checked;
     if accepted > 0 {
         shared.inbox.append(lines).await.map_err(|error| unwritten(request, error))?;
     }
     shared.status.accepted.fetch_add(accepted, Ordering::Relaxed);
-    shared.status.refused.fetch_add(refused.len() as u64, Ordering::Relaxed);
-    Ok(answer(accepted, refused))
+    shared.status.refused.fetch_add(refused, Ordering::Relaxed);
+    Ok(answer(accepted, refused, problems))
 }
 
 fn unwritten(request: &Request, refused: Refused) -> ApiError {
@@ -243,10 +292,9 @@ fn unwritten(request: &Request, refused: Refused) -> ApiError {
 }
 
 /// 202 where anything was taken, 400 where nothing was; which records were not, and why.
-fn answer(accepted: u64, mut refused: Vec<Value>) -> Response {
-    let (rejected, timestamp) = (refused.len(), rfc3339(Utc::now().timestamp_millis()));
-    refused.truncate(MOST_TOLD);
-    let data = json!({"accepted": accepted, "rejected": rejected, "problems": refused});
+fn answer(accepted: u64, refused: u64, problems: Vec<Value>) -> Response {
+    let timestamp = rfc3339(Utc::now().timestamp_millis());
+    let data = json!({"accepted": accepted, "rejected": refused, "problems": problems});
     let (status, body) = if accepted > 0 {
         (StatusCode::ACCEPTED, json!({"success": true, "data": data, "timestamp": timestamp}))
     } else {

@@ -9,7 +9,7 @@ use brotli::enc::BrotliEncoderParams;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::body::Bytes;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use warp::http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
     HeaderMap, HeaderValue, LAST_MODIFIED, LINK, RANGE, VARY,
@@ -25,6 +25,8 @@ use crate::serve::conditions::{Coding, Part, Verdict, Version, coding, part, who
 const PACK_FROM_BYTES: usize = 1024;
 /// Larger bodies are packed on a thread of their own, so that no one waits for it who asked for another.
 const PACK_ASIDE_BYTES: usize = 64 << 10;
+/// So many at a time: to pack a body takes as much memory as the body.
+static PACKERS: Semaphore = Semaphore::const_new(4);
 
 /// How long clients keep a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -252,8 +254,11 @@ impl Prepared {
         let pack = async || {
             let own = Arc::clone(self);
             match aside {
-                // Where the thread fails, the plain body is as good.
-                true => tokio::task::spawn_blocking(move || own.pack(coding)).await.ok().flatten(),
+                true => {
+                    let _turn = PACKERS.acquire().await;
+                    // Where the thread fails, the plain body is as good.
+                    tokio::task::spawn_blocking(move || own.pack(coding)).await.ok().flatten()
+                }
                 false => own.pack(coding),
             }
         };

@@ -44,9 +44,11 @@ pub struct Shared {
     /// Where the site lies below the root of the host.
     pub base_path: Arc<str>,
     pub keeper: Arc<Keeper>,
-    /// Where reports are written, and room for large ones while they are read.
+    /// Where reports are written.
     pub inbox: Inbox,
-    pub large_bodies: Arc<Semaphore>,
+    /// Room for large ones while they arrive, and while they are looked through.
+    pub large_bodies: Semaphore,
+    pub large_reports: Semaphore,
 }
 
 /// The site under its base path: files, API and live updates.

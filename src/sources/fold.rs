@@ -1,6 +1,7 @@
 //! Records into roll-ups, on all threads, with the same result as on one.
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::model::accumulator::Accumulator;
@@ -66,18 +67,14 @@ impl std::fmt::Debug for Work<'_> {
 impl<'a> Work<'a> {
     /// Folds all blocks of the queue.
     pub fn run(self, threads: usize) -> Folded<'a> {
+        // Not on the calling thread: the memory that a thread frees serves threads to come, but not that one.
         let rollups = std::thread::scope(|scope| {
-            let helpers: Vec<_> = (1..threads).map(|_| scope.spawn(|| self.fold_blocks())).collect();
-            let mut rollups = vec![self.fold_blocks()];
-            for helper in helpers {
-                rollups.push(helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-            }
-            rollups
+            let folding: Vec<_> = (0..threads).map(|_| scope.spawn(|| self.fold_blocks())).collect();
+            let joined =
+                folding.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            joined.collect()
         });
-        let mut rollup = Rollup::default();
-        for part in rollups {
-            rollup.merge(part);
-        }
+        let mut rollup = Rollup::sum(rollups);
         rollup.cut(self.rules.known, &self.rules.limits);
         rollup.sort_series();
         let order = self.order.into_inner().unwrap_or_else(PoisonError::into_inner);

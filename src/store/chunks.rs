@@ -8,6 +8,7 @@
 //! | series days | day × operation type × model | a day |
 //! | notes | – | a day |
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
@@ -43,10 +44,10 @@ enum Level {
     Notes = 4,
 }
 
-/// Buckets by time.
-type Plain = BTreeMap<i64, Bucket>;
+/// Buckets by time. Those that come as they are to be stored are only borrowed.
+type Plain<'b> = BTreeMap<i64, Cow<'b, Bucket>>;
 
-impl Encode for Plain {
+impl Encode for Plain<'_> {
     fn encode(&self, out: &mut Vec<u8>) {
         (self.len() as u64).encode(out);
         for (time, bucket) in self {
@@ -56,21 +57,32 @@ impl Encode for Plain {
     }
 }
 
-impl Decode for Plain {
-    fn decode(input: &mut &[u8]) -> Option<Plain> {
-        Some(Vec::decode(input)?.into_iter().collect())
+impl Decode for Plain<'_> {
+    fn decode(input: &mut &[u8]) -> Option<Self> {
+        let buckets: Vec<(i64, Bucket)> = Vec::decode(input)?;
+        Some(buckets.into_iter().map(|(time, bucket)| (time, Cow::Owned(bucket))).collect())
     }
+}
+
+/// Adds buckets of one time to what is stored of it.
+fn add<'b, Key: Ord>(chunk: &mut BTreeMap<Key, Cow<'b, Bucket>>, key: Key, new: &[&'b Bucket]) {
+    let stored = chunk.remove(&key);
+    let sum = match (&stored, new) {
+        (None, [only]) => Cow::Borrowed(*only),
+        _ => Cow::Owned(Bucket::sum(stored.iter().map(Cow::as_ref).chain(new.iter().copied()))),
+    };
+    chunk.insert(key, sum);
 }
 
 /// Buckets by time and series.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct BySeries {
+struct BySeries<'b> {
     names: Vec<SeriesName>,
     /// (time, index into the names) → bucket.
-    buckets: BTreeMap<(i64, u64), Bucket>,
+    buckets: BTreeMap<(i64, u64), Cow<'b, Bucket>>,
 }
 
-impl BySeries {
+impl BySeries<'_> {
     fn index(&mut self, name: &SeriesName) -> u64 {
         let at = self.names.iter().position(|known| known == name).unwrap_or_else(|| {
             self.names.push(name.clone());
@@ -84,14 +96,14 @@ impl BySeries {
         for ((time, series), bucket) in self.buckets {
             let name = &self.names[series as usize];
             match levels.get_mut(name) {
-                Some(level) => level.push((time, bucket)),
-                None => drop(levels.insert(name.clone(), vec![(time, bucket)])),
+                Some(level) => level.push((time, bucket.into_owned())),
+                None => drop(levels.insert(name.clone(), vec![(time, bucket.into_owned())])),
             }
         }
     }
 }
 
-impl Encode for BySeries {
+impl Encode for BySeries<'_> {
     fn encode(&self, out: &mut Vec<u8>) {
         (self.names.len() as u64).encode(out);
         for name in &self.names {
@@ -107,8 +119,8 @@ impl Encode for BySeries {
     }
 }
 
-impl Decode for BySeries {
-    fn decode(input: &mut &[u8]) -> Option<BySeries> {
+impl Decode for BySeries<'_> {
+    fn decode(input: &mut &[u8]) -> Option<Self> {
         let names: Vec<(String, String)> = Vec::decode(input)?;
         let buckets: Vec<(i64, (u64, Bucket))> = Vec::decode(input)?;
         let known = names.len() as u64;
@@ -116,7 +128,10 @@ impl Decode for BySeries {
         let name = |(operation_type, model)| SeriesName { operation_type, model };
         Some(BySeries {
             names: names.into_iter().map(name).collect(),
-            buckets: buckets.into_iter().map(|(time, (series, bucket))| ((time, series), bucket)).collect(),
+            buckets: buckets
+                .into_iter()
+                .map(|(time, (series, bucket))| ((time, series), Cow::Owned(bucket)))
+                .collect(),
         })
     }
 }
@@ -209,14 +224,14 @@ pub fn load(connection: &Connection, wrapper: i64, span: &Span, history: &mut Hi
     }
     let first_chunk = span.first_series_day / CHUNK_SERIES_DAYS;
     for (_, mut chunk) in chunks.since::<BySeries>(Level::SeriesDays, first_chunk)? {
-        chunk.buckets.iter_mut().for_each(|(_, bucket)| bucket.latency = Sketch::default());
+        chunk.buckets.iter_mut().for_each(|(_, bucket)| bucket.to_mut().latency = Sketch::default());
         chunk.add_to(&mut history.series_days);
     }
     if history.hours.last().is_none_or(|(hour, _)| *hour < span.first_hour) {
         for ((day, _), bucket) in chunks.newest::<BySeries>(Level::SeriesDays)?.unwrap_or_default().buckets {
             match history.days.last_mut() {
                 Some(last) if last.0 == day => last.1.merge(&bucket),
-                _ => history.days.push((day, bucket)),
+                _ => history.days.push((day, bucket.into_owned())),
             }
         }
     }
@@ -322,15 +337,16 @@ impl Chunks<'_> {
         length: i64,
         new: impl Iterator<Item = (i64, &'b Bucket)>,
     ) -> Result<Vec<Chunk>> {
-        let mut by_chunk: BTreeMap<i64, Vec<(i64, &Bucket)>> = BTreeMap::new();
+        let mut by_chunk: BTreeMap<i64, BTreeMap<i64, Vec<&Bucket>>> = BTreeMap::new();
         for (time, bucket) in new {
-            by_chunk.entry(time.div_euclid(length)).or_default().push((time, bucket));
+            let chunk = by_chunk.entry(time.div_euclid(length)).or_default();
+            chunk.entry(time).or_default().push(bucket);
         }
         let mut merged = Vec::with_capacity(by_chunk.len());
         for (start, new) in by_chunk {
             let mut chunk: Plain = self.read(level, start)?.unwrap_or_default();
-            for (time, bucket) in new {
-                chunk.entry(time).or_default().merge(bucket);
+            for (time, buckets) in new {
+                add(&mut chunk, time, &buckets);
             }
             merged.push(Chunk { level, start, data: to_bytes(&chunk) });
         }
@@ -354,8 +370,7 @@ impl Chunks<'_> {
             let mut chunk: BySeries = self.read(level, start)?.unwrap_or_default();
             for ((time, name), buckets) in new {
                 let series = chunk.index(name);
-                let sum = chunk.buckets.entry((time, series)).or_default();
-                buckets.into_iter().for_each(|bucket| sum.merge(bucket));
+                add(&mut chunk.buckets, (time, series), &buckets);
             }
             merged.push(Chunk { level, start, data: to_bytes(&chunk) });
         }

@@ -248,23 +248,23 @@ impl Store {
     }
 
     /// Adds a reading, all or nothing. Its roll-up is within the limits already.
-    pub fn apply(&mut self, reading: &Reading) -> Result<()> {
+    pub fn apply(&mut self, reading: Reading) -> Result<()> {
         let Store { connection, readers, .. } = self;
         let transaction = connection.transaction()?;
         transaction.execute("UPDATE revision SET number = number + 1", [])?;
         mark_in_flight(&transaction, &reading.in_flight)?;
         // Slugs are given out in the order of names.
-        let sorted: BTreeMap<_, _> = reading.rollup.wrappers.iter().collect();
+        let sorted: BTreeMap<_, _> = reading.rollup.wrappers.into_iter().collect();
         let rollups = sorted.into_iter();
-        let rollups = rollups.map(|(name, rollup)| Ok((wrapper_row(&transaction, name, rollup)?, rollup)));
-        let rollups: Vec<(i64, &WrapperRollup)> = rollups.collect::<Result<_>>()?;
-        // Chunks are read and merged on all cores while this one writes. A further connection sees the store as
-        // it was before the transaction, which touches no chunk twice.
+        let rollups = rollups.map(|(name, rollup)| Ok((wrapper_row(&transaction, &name, &rollup)?, rollup)));
+        let rollups: Vec<(i64, WrapperRollup)> = rollups.collect::<Result<_>>()?;
+        // Chunks are read and merged on all cores while this one writes, and what is merged is let go. A further
+        // connection sees the store as it was before the transaction, which touches no chunk twice.
         let mut written = Ok(());
         parallel::each_with(
-            &rollups,
+            rollups,
             || readers.reader(),
-            |reader, (id, rollup)| Ok((*id, chunks::merged(reader.connection()?, *id, rollup)?)),
+            |reader, (id, rollup)| Ok((id, chunks::merged(reader.connection()?, id, &rollup)?)),
             |merged: Result<_>| {
                 if written.is_ok() {
                     written = merged.and_then(|(id, chunks)| chunks::write(&transaction, id, &chunks));

@@ -59,7 +59,7 @@ fn readings_add_up_at_every_level_across_openings() {
     let times = [0, 59_999, 60_000, 3_600_000, 86_400_000, 40 * 86_400_000];
     for at in times {
         let mut store = Store::open(folder.path()).expect("the store opens");
-        store.apply(&reading(&[operation("a", "m", at)])).expect("the reading is added");
+        store.apply(reading(&[operation("a", "m", at)])).expect("the reading is added");
     }
     let store = Store::open(folder.path()).expect("the store opens");
     assert_eq!(totals(&store), [("a".to_owned(), 6, 6, 0)]);
@@ -89,7 +89,7 @@ fn minutes_are_handed_out_by_chunks() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut store = Store::open(folder.path()).expect("the store opens");
     let operations: Vec<_> = (0..800).map(|minute| operation("a", "m", minute * 60_000)).collect();
-    store.apply(&reading(&operations)).expect("the reading is added");
+    store.apply(reading(&operations)).expect("the reading is added");
     let ids = store.wrappers().expect("the store answers");
     let whole = history(&store, &ids[0]).minutes;
     let span = Span { first_minute: 730, ..ALL };
@@ -109,7 +109,7 @@ fn minutes_are_handed_out_by_chunks() {
 fn old_minutes_and_hours_go_and_days_stay() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut store = Store::open(folder.path()).expect("the store opens");
-    store.apply(&reading(&[operation("a", "m", 0)])).expect("the reading is added");
+    store.apply(reading(&[operation("a", "m", 0)])).expect("the reading is added");
     let later = Retention { first_minute: 1 << 40, first_hour: 1 << 40, first_note_day: 1 << 40 };
     store.prune(&later).expect("what is old is dropped");
     assert_eq!(totals(&store), [("a".to_owned(), 0, 0, 1)]);
@@ -120,7 +120,7 @@ fn a_name_that_is_another_s_slug_gets_a_slug_of_its_own() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut store = Store::open(folder.path()).expect("the store opens");
     for name in [unique_slug("A!").as_str(), "A!"] {
-        store.apply(&reading(&[operation(name, "m", 1)])).expect("the reading is added");
+        store.apply(reading(&[operation(name, "m", 1)])).expect("the reading is added");
     }
     assert_eq!(totals(&store).len(), 2);
 }
@@ -151,7 +151,7 @@ fn slugs_are_safe_and_unique_without_regard_to_case() {
     let long = "x".repeat(200);
     let names = ["A b", "a-b", "A_B", "<script>", "../..", "=cmd", "😀", "con", "日本", " ", &long];
     let operations: Vec<_> = names.iter().map(|name| operation(name, "m", 1)).collect();
-    store.apply(&reading(&operations)).expect("the reading is added");
+    store.apply(reading(&operations)).expect("the reading is added");
     let slugs: Vec<_> = store.wrappers().expect("the store answers").into_iter().map(|id| id.slug).collect();
     let distinct: std::collections::BTreeSet<_> = slugs.iter().collect();
     assert_eq!(distinct.len(), names.len());

@@ -160,7 +160,7 @@ fn stored(folder: &Folder, threads: usize) -> Vec<u8> {
     });
     assert_eq!(read.records, 20_000);
     let sources::Read { rollup, files, forgotten, in_flight, .. } = read;
-    store.apply(&store::Reading { rollup, files, forgotten, in_flight }).expect("it is stored");
+    store.apply(store::Reading { rollup, files, forgotten, in_flight }).expect("it is stored");
     drop(store);
     fs::read(store_folder.path().join(FOLDER).join("store.db")).expect("it is there")
 }

@@ -6,9 +6,14 @@ use dash::access::Role;
 use dash::access::accounts::{Accounts, FILE};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
-use super::{Answer, Server};
+use super::{Answer, LIMIT, Server};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 const LINES: (&str, &str) = ("content-type", "application/x-ndjson");
@@ -186,4 +191,58 @@ async fn a_wrapper_whose_clock_is_wrong_is_told_so() {
     let problems = answer.json()["data"]["problems"].clone();
     assert_eq!((answer.status, &problems[0]["record"]), (202, &json!(1)), "{}", answer.text());
     assert!(problems[0]["reason"].as_str().is_some_and(|reason| reason.contains("2099-01-01T00:00:00Z")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_body_may_hold_very_many_records_that_are_none() {
+    let server = Server::start().await;
+    let answer = report(&server, &[LINES], "1\n".repeat(30_000)).await;
+    let said = answer.json();
+    assert_eq!((answer.status, &said["data"]["rejected"]), (400, &json!(30_000)));
+    assert_eq!(said["data"]["problems"].as_array().map(Vec::len), Some(100));
+    // Packed, as much as they may be unpacked.
+    for (form, body) in
+        [(LINES, "1\n".repeat(16 << 20)), (JSON, format!("[{}1]", "1,".repeat((16 << 20) - 2)))]
+    {
+        let answer = report(&server, &[form, GZIP], gzip(body.as_bytes())).await;
+        assert_eq!((answer.status, &answer.json()["error"]["code"]), (413, &json!("payload_too_large")));
+    }
+    assert_eq!(written(&server).len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_reports_that_never_end_leave_room_for_small_ones() {
+    let server = Server::start().await;
+    let head = format!(
+        "POST /api/operations HTTP/1.1\r\nhost: {}\r\ncontent-type: application/x-ndjson\r\n\
+         content-length: 1000000\r\n\r\n",
+        server.address
+    );
+    let begin = async || {
+        let mut stream = TcpStream::connect(server.address).await.expect("it listens");
+        stream.write_all(head.as_bytes()).await.expect("it reads");
+        stream.write_all(&[b' '; 100_000]).await.expect("it reads");
+        stream
+    };
+    let mut held = Vec::new();
+    for _ in 0..40 {
+        held.push(begin().await);
+    }
+    let refused = async {
+        let answers = held.iter_mut().map(async |stream| {
+            let mut answer = [0; 12];
+            stream.read_exact(&mut answer).await.map(|_| answer)
+        });
+        let answers: FuturesUnordered<_> = answers.collect();
+        // Those that are not refused wait for the rest of their bodies.
+        answers.take(24).collect::<Vec<_>>().await
+    };
+    let refused = timeout(LIMIT, refused).await.expect("there is room for sixteen");
+    assert!(refused.into_iter().all(|answer| answer.is_ok_and(|answer| &answer == b"HTTP/1.1 503")));
+    assert_eq!(report(&server, &[JSON], operation("small").to_string()).await.status, 202);
+    drop(held);
+    let large = vec![operation("large").to_string(); 1000].join("\n");
+    let taken = async { while report(&server, &[LINES], &large).await.status == 503 {} };
+    timeout(LIMIT, taken).await.expect("there is room again");
+    assert_eq!(written(&server).len(), 1001);
 }

@@ -99,6 +99,25 @@ async fn pages_travel_by_tls_and_a_renewed_certificate_is_taken_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_begins_too_many_connections_has_to_wait() {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    make_certificate(home.path());
+    let with_certificate = with_certificate(home.path());
+    let change = |settings: &mut ServeSettings| {
+        with_certificate(settings);
+        settings.requests_per_second = Some(1);
+    };
+    let server = Server::listening(home, change, |_| None).await;
+    assert_eq!(ask(&server, "/about").await.map(|page| page.status), Some(200));
+    // Ten at once: what one asked for before is among them, and each asks for a page besides.
+    let mut answered = 0;
+    while ask(&server, "/about").await.is_some() {
+        answered += 1;
+        assert!(answered < 10, "nobody is refused");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_that_cannot_be_used_is_an_error_that_names_it() {
     let home = tempfile::tempdir().expect("a temporary folder");
     let mut settings = ServeSettings { bind: "127.0.0.1:0".parse().expect("valid"), ..Default::default() };
