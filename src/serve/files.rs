@@ -12,6 +12,7 @@ use warp::reply::Response;
 
 use crate::report::hosting;
 use crate::serve::answer::{Request, TEXT, Wish, plain};
+use crate::serve::early;
 use crate::serve::kept;
 use crate::serve::prepared::{Keep, Label, Prepared};
 
@@ -88,7 +89,9 @@ pub fn outside() -> Response {
 
 /// A file of the site, ready to be served. `tag` differs wherever its bytes do.
 pub fn prepare(path: &str, bytes: Vec<u8>, tag: &str, modified: Option<SystemTime>) -> Prepared {
-    Prepared::new(bytes, label(path, tag, modified))
+    let label = label(path, tag, modified);
+    let links = if hosting::content_type(path) == hosting::HTML { early::links(&bytes) } else { None };
+    Prepared::new(bytes, label.links(links))
 }
 
 /// What is said of a file besides its bytes.

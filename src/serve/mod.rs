@@ -20,6 +20,7 @@ pub mod client;
 pub mod conditions;
 pub mod docs;
 pub mod door;
+pub mod early;
 pub mod files;
 pub mod kept;
 pub mod gate;

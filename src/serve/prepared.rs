@@ -12,7 +12,7 @@ use hyper::body::Bytes;
 use tokio::sync::{OnceCell, Semaphore};
 use warp::http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
-    HeaderMap, HeaderValue, LAST_MODIFIED, RANGE, VARY,
+    HeaderMap, HeaderValue, LAST_MODIFIED, LINK, RANGE, VARY,
 };
 use warp::http::{Method, StatusCode};
 use warp::reply::Response;
@@ -54,6 +54,7 @@ pub struct Label {
     tag: String,
     modified: Option<SystemTime>,
     last_modified: Option<HeaderValue>,
+    links: Option<HeaderValue>,
 }
 
 /// See the module.
@@ -103,11 +104,16 @@ impl Label {
     /// `tag` is anything, in letters, digits and hyphens, that differs wherever the bytes do.
     pub fn new(content_type: &'static str, tag: &str) -> Label {
         let (keep, tag) = (Keep::Revalidate, tag.to_owned());
-        Label { content_type, keep, tag, modified: None, last_modified: None }
+        Label { content_type, keep, tag, modified: None, last_modified: None, links: None }
     }
 
     pub fn keep(self, keep: Keep) -> Label {
         Label { keep, ..self }
+    }
+
+    /// With what a browser is to ask for before it reads the body.
+    pub fn links(self, links: Option<HeaderValue>) -> Label {
+        Label { links, ..self }
     }
 
     /// With the time of its last change.
@@ -148,6 +154,9 @@ impl Label {
     fn describe_body(&self, headers: &mut HeaderMap, length: u64) {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
         headers.insert(CONTENT_LENGTH, length.into());
+        if let Some(links) = &self.links {
+            headers.insert(LINK, links.clone());
+        }
     }
 
     pub fn bodiless(&self, status: StatusCode, etag: &HeaderValue) -> Response {

@@ -109,6 +109,7 @@ async fn files_are_sent_once_and_compressed() {
     assert_eq!(plain.header("content-type"), "text/html; charset=utf-8");
     assert_eq!((plain.header("content-encoding"), plain.header("cache-control")), ("", "no-cache"));
     assert_eq!(plain.header("content-length"), plain.body.len().to_string());
+    assert_eq!(plain.header("link"), "<assets/s.css>; rel=preload; as=style");
 
     let packed = server.ask("GET", "/", &[("accept-encoding", "br;q=0.5, gzip;q=0.8")]).await;
     assert_eq!((packed.header("content-encoding"), packed.header("vary")), ("gzip", "accept-encoding"));

@@ -28,7 +28,11 @@ pub fn publish(output: &Path, round: u32) -> String {
 
 pub fn publish_facts(output: &Path, facts: &Facts) -> String {
     let mut site = Site::default();
-    let page = format!("<!doctype html><title>{}</title>{}", facts.moment_ms, "<p>filler</p>".repeat(200));
+    let page = format!(
+        "<!doctype html><title>{}</title>\n<link rel=\"stylesheet\" href=\"assets/s.css\">\n</head>{}",
+        facts.moment_ms,
+        "<p>filler</p>".repeat(200)
+    );
     site.add("index.html", page).expect("free");
     for (path, text) in [
         ("about.html", "about"),

@@ -63,6 +63,10 @@ dash.update = () => {
   const installable = document.querySelector('link[rel="manifest"]') && !document.getElementById("kept");
   if (installable && navigator.serviceWorker && location.protocol.startsWith("http")) {
     const worker = new URL(`${document.documentElement.dataset.root}sw.js`, document.baseURI);
-    navigator.serviceWorker.register(worker).catch((error) => console.warn("nothing is kept for later:", error));
+    const register = () =>
+      navigator.serviceWorker.register(worker).catch((error) => console.warn("nothing is kept for later:", error));
+    // It compiles what it keeps, beside the page's own drawing.
+    if (document.readyState === "complete") register();
+    else addEventListener("load", register);
   }
 })();

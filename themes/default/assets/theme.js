@@ -3,23 +3,23 @@
 "use strict";
 window.dash ??= {};
 
-// A page that stands does not change its letters: where the typeface comes late, this page has the system's, and the
-// next one finds it kept by the browser. Only where the way to the host is short, or taken before, is there a moment's
-// wait for it.
+// A page that stands does not change its letters: only where the way to the host is short, or taken before, is there a
+// moment's wait for the typeface. Elsewhere this page has the system's, and the next one finds it kept by the browser.
 (() => {
   const page = document.documentElement;
   const face = new FontFace("Inter", `url("${page.dataset.font}")`, { weight: "100 900" });
   const [way] = performance.getEntriesByName(document.currentScript.src);
+  if (way?.duration > 30) {
+    requestAnimationFrame(() => setTimeout(() => face.load().catch(() => {})));
+    return;
+  }
   let drawn = false;
   const draw = () => {
     drawn = true;
     page.classList.remove("waits");
   };
-  if (way?.duration > 30) requestAnimationFrame(draw);
-  else {
-    page.classList.add("waits");
-    setTimeout(draw, 250);
-  }
+  page.classList.add("waits");
+  setTimeout(draw, 250);
   face.load().then(() => {
     if (!drawn) document.fonts.add(face);
     draw();
