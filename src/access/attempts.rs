@@ -1,4 +1,7 @@
 //! Failed attempts to come in, by where they come from: after some, one has to wait.
+//!
+//! Nothing but time makes up for them: whoever has one password would else guess at another for ever, and sign in
+//! now and then.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -48,11 +51,6 @@ impl Attempts {
             *failures = Failures { since_ms: now_ms, count: 0 };
         }
         failures.count = failures.count.saturating_add(1);
-    }
-
-    /// Forgets the failures of someone who came in.
-    pub fn succeeded(&mut self, from: IpAddr) {
-        self.0.remove(&block(from));
     }
 }
 

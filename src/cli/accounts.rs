@@ -36,6 +36,10 @@ pub enum Change {
 
 const ROLES: &str = "viewer sees, operator also reports operations, admin also sees and ends sessions";
 
+/// What comes of it: a daemon that has asked once goes on asking.
+const NOBODY_LEFT: &str = "no user and no token is left: a daemon that runs goes on asking everyone to sign in, and lets \
+                           nobody in until someone is added; one that is started from now on asks nobody";
+
 /// A role by its name.
 fn role(text: &str) -> Result<Role, String> {
     Role::of(text).ok_or_else(|| format!("not one of {}", Role::ALL.map(Role::word).join(", ")))
@@ -47,7 +51,7 @@ pub fn run(kind: Kind, change: &Change, common: &Common, talk: &Talk) -> Result<
         Change::Add { name, role } => add(kind, (name, *role), &file, talk),
         Change::List => list(kind, &Accounts::read(&file)?, common.json),
         Change::Remove { name } => {
-            Accounts::change(&file, |accounts| {
+            let nobody_left = Accounts::change(&file, |accounts| {
                 let removed = match kind {
                     Kind::User => accounts.remove_user(name),
                     Kind::Token => accounts.remove_token(name),
@@ -56,9 +60,12 @@ pub fn run(kind: Kind, change: &Change, common: &Common, talk: &Talk) -> Result<
                     let word = kind.word();
                     bail!("there is no {word} `{name}`; `dash {word} list` shows all");
                 }
-                Ok(())
+                Ok(accounts.is_empty())
             })?;
             talk.say(&format!("the {} `{name}` lets nobody in any more", kind.word()));
+            if nobody_left {
+                talk.say(NOBODY_LEFT);
+            }
             Ok(())
         }
     }

@@ -67,7 +67,8 @@ pub fn run(arguments: &Serve, common: &Common, talk: &Talk) -> Result<()> {
         let built = build_site(&site, &talk.progress())?;
         build::summary(&built, begun.elapsed().as_secs_f64()).iter().for_each(|line| talk.say(line));
     }
-    let (watch, rebuild) = (arguments.watched(&site, common), rebuild(arguments.clone(), common.clone()));
+    let watch = arguments.watched(&site, common);
+    let rebuild = rebuild(arguments.clone(), common.clone(), site);
     let talk = *talk;
     let ready = Box::new(move |line: &str| talk.say(line));
     let (rebuild, config) = (Some(rebuild), common.config.clone());
@@ -118,19 +119,31 @@ impl Serve {
 }
 
 /// Builds with the settings as they are at the time: someone may edit them, and whatever else builds the site
-/// reads them anew, too.
-fn rebuild(arguments: Serve, common: Common) -> Rebuild {
+/// reads them anew, too. While they are wrong or gone, it goes on with the last that were not, `site` at first.
+fn rebuild(arguments: Serve, common: Common, mut site: Site) -> Rebuild {
     Box::new(move || {
-        let site = Site::open(&common)?;
+        let complaint = match Site::open(&common) {
+            Ok(newest) => {
+                site = newest;
+                None
+            }
+            Err(error) => Some(format!("{error:#}")),
+        };
         let outcome = match arguments.no_build {
             true => Outcome::Untouched,
             false => match build_site(&site, &|_| {}) {
                 Ok(_) => Outcome::Built,
                 Err(error) if error.is::<Busy>() => Outcome::Busy,
-                Err(error) => return Err(error),
+                Err(error) => {
+                    return Err(match complaint {
+                        Some(complaint) => error.context(format!("{complaint}; by the settings before")),
+                        None => error,
+                    });
+                }
             },
         };
-        Ok(Rebuilt { watch: arguments.watched(&site, &common), settings: arguments.settings(&site), outcome })
+        let (watch, settings) = (arguments.watched(&site, &common), arguments.settings(&site));
+        Ok(Rebuilt { watch, settings, complaint, outcome })
     })
 }
 

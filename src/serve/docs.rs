@@ -4,6 +4,7 @@ use crate::analysis::window::MAX_HOURS;
 use crate::report::export::Format;
 use crate::report::icon_address;
 use crate::serve::api::{ALL, ENDPOINTS, Endpoint, Parameter};
+use crate::serve::live::{MESSAGES_AT_ONCE, MESSAGES_PER_SECOND};
 use crate::serve::openapi::stable;
 use crate::serve::operations::LINES;
 
@@ -50,7 +51,11 @@ pub const EVENTS: [(&str, &str, &str); 10] = [
     ("metrics_broadcast", "daemon, with each snapshot", "system_health, timestamp"),
     ("metrics_update", "daemon, to subscribers", "wrapper, data, timestamp"),
     ("activity", "daemon, when there is any", "entries, timestamp"),
-    ("notice", "daemon, while the site cannot be built and when it can again", "message, or null"),
+    (
+        "notice",
+        "daemon, while the site cannot be built or its settings are wrong, and when all is well again",
+        "message, or null",
+    ),
     ("error", "daemon, after a frame that it does not understand", "code, message"),
 ];
 
@@ -61,7 +66,8 @@ fn live() -> String {
     let rows: String = EVENTS.iter().map(row).collect();
     format!(
         "<section>\n<h2><code>/ws</code></h2>\n<p>Live updates: a WebSocket of JSON text frames, each an object with \
-         its <code>event</code>.</p>\n<table>\n<tr><th>event</th><th>said by</th><th>with</th></tr>\n{rows}</table>\n\
+         its <code>event</code>. Who says more than {MESSAGES_PER_SECOND} of them a second, and {MESSAGES_AT_ONCE} at \
+         once, is sent away with 1008.</p>\n<table>\n<tr><th>event</th><th>said by</th><th>with</th></tr>\n{rows}</table>\n\
          </section>\n"
     )
 }

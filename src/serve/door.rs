@@ -65,6 +65,9 @@ pub async fn renew(
         if newest != seen && applied != newest {
             let keys = "`bind`, `base_path` or whether there is a certificate";
             tracing::warn!("in `[serve]`, {keys} has changed; start `dash serve` again for it to apply");
+            if let Err(error) = Tls::read(&newest) {
+                tracing::warn!("it would not start as `[serve]` is now: {error:#}");
+            }
         }
         match Door::open(&applied, &keeper, &current) {
             Ok(door) => {

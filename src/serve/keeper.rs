@@ -188,11 +188,7 @@ impl Keeper {
             self.known().attempts.failed(from, now_ms());
             return Err(Refusal::Wrong);
         };
-        {
-            let mut known = self.known();
-            known.attempts.succeeded(from);
-            known.sessions.open(&secret, &user, now_ms());
-        }
+        self.known().sessions.open(&secret, &user, now_ms());
         self.keep().await;
         Ok(secret)
     }

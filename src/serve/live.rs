@@ -1,9 +1,10 @@
 //! One live client: what it says, what it is told, and when it is given up.
 //!
 //! A client holds nothing but its subscriptions and the newest snapshot that it has been told of. When
-//! snapshots land faster than it reads, it is told of the newest and to refresh: nothing queues up.
+//! snapshots land faster than it reads, it is told of the newest and to refresh: nothing queues up. Nor does it have
+//! the same told again and again: what it may say is counted, and each subscription gives a frame a snapshot.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,9 +15,11 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use serde_json::json;
+use tokio::io::AsyncReadExt;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -46,6 +49,11 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a client is pinged, and how long it may be silent.
 const PING: Duration = Duration::from_secs(30);
 const SILENCE: Duration = Duration::from_secs(60);
+/// Messages that a client may send a second, and how many at once: one subscription each for 1,000 wrappers.
+pub const MESSAGES_PER_SECOND: f64 = 20.0;
+pub const MESSAGES_AT_ONCE: f64 = 1200.0;
+/// How long a client that is sent away has to read why: what it still says would have the system throw that away.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What ties a client to the daemon.
 struct Seat {
@@ -99,11 +107,35 @@ struct Gone;
 
 struct Client {
     socket: Socket,
-    subscriptions: BTreeSet<String>,
+    /// By wrapper, whether it is told of the next snapshot; who has unsubscribed has been told of this one still.
+    subscriptions: BTreeMap<String, bool>,
+    allowance: Allowance,
     /// The snapshot that it has been told of.
     told: Arc<Current>,
     /// Whether it was spared some of that, since a newer snapshot had landed.
     spared: bool,
+}
+
+/// What a client may still say; it fills up again as time passes.
+#[derive(Clone, Copy, Debug)]
+struct Allowance {
+    left: f64,
+    at: Instant,
+}
+
+impl Allowance {
+    fn full(now: Instant) -> Allowance {
+        Allowance { left: MESSAGES_AT_ONCE, at: now }
+    }
+
+    /// Takes one message; whether there was one left.
+    fn take(&mut self, now: Instant) -> bool {
+        let since = now.saturating_duration_since(self.at).as_secs_f64();
+        let left = (self.left + since * MESSAGES_PER_SECOND).min(MESSAGES_AT_ONCE);
+        let allowed = left >= 1.0;
+        *self = Allowance { left: if allowed { left - 1.0 } else { left }, at: now };
+        allowed
+    }
 }
 
 /// Takes a client in, if there is room. The gate has seen to it that no page of another site asks.
@@ -155,7 +187,8 @@ pub fn upgrade_required() -> Response {
 async fn talk(socket: Socket, seat: Seat) {
     let Seat { mut current, mut notice, mut stop, guest, permit, held } = seat;
     let told = Arc::clone(&current.borrow_and_update());
-    let mut client = Client { socket, subscriptions: BTreeSet::new(), told, spared: false };
+    let allowance = Allowance::full(Instant::now());
+    let mut client = Client { socket, subscriptions: BTreeMap::new(), allowance, told, spared: false };
     let mut ping = interval_at(Instant::now() + PING, PING);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut heard = Instant::now();
@@ -173,9 +206,12 @@ async fn talk(socket: Socket, seat: Seat) {
             message = client.socket.next() => {
                 heard = Instant::now();
                 match message {
+                    Some(Ok(_)) if !client.allowance.take(heard) => {
+                        client.send_away(CloseCode::Policy, "too many messages").await
+                    }
                     Some(Ok(message)) => client.hear(&message).await,
-                    Some(Err(Error::Capacity(_))) => client.close(CloseCode::Size, "at most 64 KB").await,
-                    Some(Err(_)) | None => Err(Gone),
+                    Some(Err(error)) => client.misheard(&error).await,
+                    None => Err(Gone),
                 }
             }
             // The keeper is there as long as the guest is.
@@ -227,6 +263,27 @@ impl Client {
         Err(Gone)
     }
 
+    /// The same for a client that may be saying more just now.
+    async fn send_away(&mut self, code: CloseCode, reason: &'static str) -> Result<(), Gone> {
+        let state = self.close(code, reason).await;
+        let mut unheard = [0; READ_BUFFER_BYTES];
+        let rest = async { while matches!(self.socket.get_mut().read(&mut unheard).await, Ok(1..)) {} };
+        // A client that goes on is cut off.
+        let _ = timeout(FAREWELL, rest).await;
+        state
+    }
+
+    /// Ends it with a client whose frames are none, and tells it so, where it is still there.
+    async fn misheard(&mut self, error: &Error) -> Result<(), Gone> {
+        match error {
+            Error::Capacity(_) => self.send_away(CloseCode::Size, "at most 64 KB").await,
+            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Err(Gone),
+            Error::Protocol(_) => self.send_away(CloseCode::Protocol, "not a WebSocket frame").await,
+            Error::Utf8(_) => self.send_away(CloseCode::Invalid, "not UTF-8").await,
+            _ => Err(Gone),
+        }
+    }
+
     async fn say_goodbye(&mut self) -> Result<(), Gone> {
         self.close(CloseCode::Away, "the server stops").await
     }
@@ -275,8 +332,8 @@ impl Client {
         if let Some(activity) = news.activity.as_ref().filter(|_| in_step) {
             self.feed(activity.clone()).await?;
         }
-        self.subscriptions.retain(|wrapper| news.update(wrapper).is_some());
-        for wrapper in self.subscriptions.clone() {
+        self.subscriptions.retain(|wrapper, stands| *stands && news.update(wrapper).is_some());
+        for wrapper in self.subscriptions.keys().cloned().collect::<Vec<_>>() {
             self.spared = current.has_changed().unwrap_or(false);
             if self.spared {
                 break;
@@ -303,14 +360,14 @@ impl Client {
             Ok(Said::Hello { snapshot }) if snapshot == newest.manifest.id => Ok(()),
             Ok(Said::Hello { snapshot }) => self.say(newest.news.refresh(Some(&snapshot)).clone()).await,
             Ok(Said::SubscribeMetrics { wrapper }) => match newest.news.update(&wrapper) {
-                Some(update) => {
-                    self.subscriptions.insert(wrapper);
-                    self.say(update.frame.clone()).await
-                }
+                Some(update) => match self.subscriptions.insert(wrapper, true) {
+                    Some(_) => Ok(()),
+                    None => self.say(update.frame.clone()).await,
+                },
                 None => self.error("unknown_wrapper", "there is no wrapper of that name").await,
             },
             Ok(Said::UnsubscribeMetrics { wrapper }) => {
-                self.subscriptions.remove(&wrapper);
+                self.subscriptions.entry(wrapper).and_modify(|stands| *stands = false);
                 Ok(())
             }
             Err(_) => self.error("malformed", EXPECTED).await,
@@ -320,3 +377,22 @@ impl Client {
 
 const EXPECTED: &str = "expected `{\"event\": \"hello\", \"snapshot\": …}`, or `subscribe_metrics` or \
                         `unsubscribe_metrics` with `wrapper`";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_may_say_runs_out_and_comes_back() {
+        let start = Instant::now();
+        let mut allowance = Allowance::full(start);
+        let said = (0..5000).filter(|_| allowance.take(start)).count();
+        assert_eq!(said as f64, MESSAGES_AT_ONCE);
+        let second = start + Duration::from_secs(1);
+        let said = (0..5000).filter(|_| allowance.take(second)).count();
+        assert_eq!(said as f64, MESSAGES_PER_SECOND);
+        let day = start + Duration::from_secs(86_400);
+        let said = (0..5000).filter(|_| allowance.take(day)).count();
+        assert_eq!(said as f64, MESSAGES_AT_ONCE);
+    }
+}

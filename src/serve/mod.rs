@@ -66,7 +66,7 @@ use crate::serve::routes::{Shared, routes};
 use crate::serve::state::Current;
 use crate::serve::status::Status;
 use crate::serve::tls::Tls;
-use crate::serve::watch::{Bell, Loop};
+use crate::serve::watch::{Bell, Follow, Loop};
 
 /// How long clients have to leave when the daemon stops.
 const GOODBYE: Duration = Duration::from_secs(4);
@@ -207,6 +207,8 @@ pub struct Rebuilt {
     /// What is to be watched from then on, as [`Daemon::watch`].
     pub watch: Vec<PathBuf>,
     pub settings: ServeSettings,
+    /// Why the settings are those that held before: what is wrong with the newest.
+    pub complaint: Option<String>,
     pub outcome: Outcome,
 }
 
@@ -292,9 +294,10 @@ pub async fn serve(listener: TcpListener, daemon: Daemon, shutdown: impl Future<
     let scheme = if settings.tls_certificate.is_some() { "https" } else { "http" };
     let line = format!("serving {scheme}://{}{}/", listener.local_addr()?, settings.base_path);
 
-    let (folder, ends) = (output.clone(), stopped.clone());
-    thread("follow", move || watch::follow_output(&folder, loaded, &current, &ends))?;
     let (bell, rung) = watch::bell();
+    let follow = Follow { loaded, current, stop: stopped.clone(), builder: bell.clone() };
+    let folder = output.clone();
+    thread("follow", move || watch::follow_output(&folder, follow))?;
     if let Some(build) = rebuild {
         let (bell, stop) = (bell.clone(), stopped.clone());
         let (status, settings) = (Arc::clone(&status), settings_sender);

@@ -111,13 +111,22 @@ fn set_cookie(response: &mut Response, secret: &str, seconds: i64, https: bool) 
     }
 }
 
-/// To a page of the site, whatever `to` says: after `./`, nothing is the name of a host.
+/// To a page of the site, whatever `to` says: after `./`, nothing is the name of a host, and nothing leads up.
 fn see_other(to: &str) -> Response {
     let mut response = plain(StatusCode::SEE_OTHER, TEXT, "");
-    let location = HeaderValue::from_str(&format!("./{}", to.trim_start_matches('/')));
+    let to = if leads_up(to) { "" } else { to.trim_start_matches('/') };
+    let location = HeaderValue::from_str(&format!("./{to}"));
     let location = location.unwrap_or(HeaderValue::from_static("./"));
     response.headers_mut().insert(LOCATION, location);
     response
+}
+
+/// Whether a browser could find a way up in this: it takes `\` for `/` and `%2e` for a dot, and leaves out blanks
+/// at the end, and tabs and line breaks anywhere.
+fn leads_up(to: &str) -> bool {
+    let path = to.split(['?', '#']).next().unwrap_or_default();
+    let dots = |segment: &str| segment.trim().to_ascii_lowercase().replace("%2e", ".") == "..";
+    to.contains(char::is_control) || path.split(['/', '\\']).any(dots)
 }
 
 /// The form, at whatever address it is needed.
@@ -194,6 +203,24 @@ mod tests {
         assert_eq!(location("//evil.example"), "./evil.example");
         assert_eq!(location("https://evil.example"), "./https://evil.example");
         assert_eq!(location("a\r\nset-cookie: x=y"), "./");
+        let up = [
+            "..",
+            "../../x",
+            "/../x",
+            "a/../../x",
+            "..\\x",
+            "%2e%2E/x",
+            ".%2e/x",
+            ".\t./x",
+            ".. ",
+            "..?a",
+            "..#a",
+        ];
+        for to in up {
+            assert_eq!(location(to), "./", "{to:?}");
+        }
+        assert_eq!(location("?from=../x"), "./?from=../x");
+        assert_eq!(location("a..b/...html"), "./a..b/...html");
     }
 
     #[test]

@@ -44,23 +44,43 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const MOST_FILES: usize = 20_000;
 const MOST_LEVELS: usize = 8;
 
-/// Loads each snapshot that lands in `output`, until the daemon stops. `loaded` is the manifest's state when
-/// the first was loaded.
-pub fn follow_output(
-    output: &Path,
-    mut loaded: Option<State>,
-    current: &watch::Sender<Arc<Current>>,
-    stop: &watch::Receiver<bool>,
-) {
+/// What the loop that loads snapshots goes by.
+#[derive(Debug)]
+pub struct Follow {
+    /// The manifest's state when the first was loaded.
+    pub loaded: Option<State>,
+    pub current: watch::Sender<Arc<Current>>,
+    /// Becomes true when the daemon stops.
+    pub stop: watch::Receiver<bool>,
+    /// Wakes the loop of builds, where there is one.
+    pub builder: Bell,
+}
+
+/// Loads each snapshot that lands in `output`, until the daemon stops. Where what stands there is deleted, it wants
+/// another built.
+pub fn follow_output(output: &Path, follow: Follow) {
+    let Follow { mut loaded, current, stop, builder } = follow;
     let mut folders = Folders::new(vec![output.to_owned()], Concern::Manifest, bell());
     let mut trouble = Trouble::default();
+    let mut gone = false;
     while !*stop.borrow() {
         folders.wait(MANIFEST_POLL);
         folders.arm();
         let state = manifest_state(output);
         if state == loaded {
+            gone = false;
             continue;
         }
+        if state.is_none() {
+            let manifest = output.join(MANIFEST);
+            trouble.met(&format!("`{}` is gone; still serving the last snapshot", manifest.display()));
+            // Once: a build that fails is tried again by the loop of builds, ever later.
+            if !std::mem::replace(&mut gone, true) {
+                builder.insist();
+            }
+            continue;
+        }
+        gone = false;
         let before = Arc::clone(&current.borrow());
         match catch_unwind(AssertUnwindSafe(|| Current::load(output, Some(&before)))) {
             Ok(Ok(newest)) => {
@@ -126,12 +146,16 @@ impl Bell {
 const BUILD_FAILS: &str = "The newest data could not be shown: building the site fails, and what you see is the last \
                            that went well. The log of the daemon says why.";
 
+/// The same while settings are wrong.
+const SETTINGS_WRONG: &str = "The settings of this site were changed and are wrong; what you see follows those before. \
+                              The log of the daemon says what is wrong.";
+
 /// Has the site built again when something below `watched` changes and as time passes, until the daemon stops.
 pub fn rebuild(watched: Vec<PathBuf>, output: &Path, mut build: Rebuild, around: Loop) {
     let Loop { status, config, settings, stop, bell, rung } = around;
     let concern = Concern::AllBut(fs::canonicalize(output).unwrap_or_else(|_| output.to_owned()));
     let mut folders = Folders::new(watched, concern, (bell.clone(), rung));
-    let mut trouble = Trouble::default();
+    let mut troubles = Troubles::default();
     let (mut seen, mut seen_config) = (folders.fingerprint(), State::at(&config));
     // What changed between the build before the daemon and this moment, nobody has seen.
     let (mut due, mut ended) = (Instant::now() + SOURCES_POLL, Instant::now());
@@ -154,9 +178,11 @@ pub fn rebuild(watched: Vec<PathBuf>, output: &Path, mut build: Rebuild, around:
         (seen, seen_config) = (now, now_config);
         let built = Instant::now();
         due = built + TICK;
-        let rebuilt = attempt(&mut build, &mut trouble);
+        let rebuilt = attempt(&mut build, &mut troubles);
         let outcome = rebuilt.as_ref().map(|rebuilt| rebuilt.outcome);
+        let mut notice = outcome.is_none().then_some(BUILD_FAILS);
         if let Some(rebuilt) = rebuilt {
+            notice = rebuilt.complaint.is_some().then_some(SETTINGS_WRONG);
             settings.send_if_modified(|known| std::mem::replace(known, rebuilt.settings) != *known);
             if rebuilt.watch != folders.paths {
                 folders.paths = rebuilt.watch;
@@ -179,24 +205,35 @@ pub fn rebuild(watched: Vec<PathBuf>, output: &Path, mut build: Rebuild, around:
             status.built(built.elapsed(), failures == 0);
         }
         if outcome != Some(Outcome::Busy) {
-            status.notify((failures > 0).then_some(BUILD_FAILS));
+            status.notify(notice);
         }
         std::thread::sleep(built.elapsed().min(LONGEST_PAUSE));
         ended = Instant::now();
     }
 }
 
+/// What may go wrong with builds, each told by itself.
+#[derive(Default)]
+struct Troubles {
+    settings: Trouble,
+    build: Trouble,
+}
+
 /// Builds once; `None` where that failed, which the log then says.
-fn attempt(build: &mut Rebuild, trouble: &mut Trouble) -> Option<Rebuilt> {
+fn attempt(build: &mut Rebuild, troubles: &mut Troubles) -> Option<Rebuilt> {
     match catch_unwind(AssertUnwindSafe(build)) {
         Ok(Ok(rebuilt)) => {
+            match &rebuilt.complaint {
+                Some(complaint) => troubles.settings.met(&format!("the last settings stand: {complaint}")),
+                None => troubles.settings.over("reading the settings"),
+            }
             if rebuilt.outcome != Outcome::Busy {
-                trouble.over("building the site");
+                troubles.build.over("building the site");
             }
             return Some(rebuilt);
         }
-        Ok(Err(error)) => trouble.met(&format!("the last site stands: {error:#}")),
-        Err(_) => trouble.met("the last site stands: the build panicked; please report this"),
+        Ok(Err(error)) => troubles.build.met(&format!("the last site stands: {error:#}")),
+        Err(_) => troubles.build.met("the last site stands: the build panicked; please report this"),
     }
     None
 }

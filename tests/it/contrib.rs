@@ -69,6 +69,34 @@ fn the_lines_of_the_crontab_work_and_are_silent() {
     }
 }
 
+#[test]
+fn the_lines_for_cron_in_the_readme_work_by_cron_and_not_by_a_shell_called_dash() {
+    let (folder, home) = (site(), Folder::new());
+    let readme = fs::read_to_string(contrib("../README.md")).expect("it is there");
+    let lines: Vec<&str> =
+        readme.lines().filter_map(|line| line.trim().split_once(" * * *  ")).map(|(_, line)| line).collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    let place = folder.path("").to_string_lossy().into_owned();
+    for line in lines {
+        let bin = home.path(".cargo/bin");
+        fs::create_dir_all(&bin).expect("ours");
+        let _ = std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_dash"), bin.join("dash"));
+        let run = by_cron(&line.replace("/srv/mysite", &place), &home);
+        assert_eq!((run.status.code(), run.stdout, run.stderr), (Some(0), vec![], vec![]), "{line}");
+    }
+    assert!(folder.path("output/archive").exists());
+}
+
+#[test]
+fn what_threads_have_freed_is_given_back() {
+    for (path, line) in
+        [("systemd/dash.service", "Environment=MALLOC_ARENA_MAX=2"), ("Dockerfile", "ENV MALLOC_ARENA_MAX=2")]
+    {
+        let text = fs::read_to_string(contrib(path)).expect("it is there");
+        assert!(text.lines().any(|found| found == line), "{path}");
+    }
+}
+
 /// The value of a key of a unit.
 fn values<'a>(unit: &'a str, key: &str) -> Vec<&'a str> {
     unit.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix('=')).collect()

@@ -164,6 +164,14 @@ fn settings_apply_as_they_are_edited_and_bad_ones_do_not() {
 }
 
 #[test]
+fn a_certificate_that_is_missing_is_named_while_the_daemon_runs() {
+    let daemon = Daemon::start(Folder::new(), "");
+    daemon.folder.write("dash.toml", "[serve]\ntls_certificate = 'none.pem'\ntls_key = 'none.key'\n");
+    until("the file", || daemon.folder.read("log").contains("none.pem").then_some(()));
+    assert_eq!(daemon.get("/").0, 200);
+}
+
+#[test]
 fn a_hangup_has_the_site_built_now() {
     let daemon = Daemon::start(Folder::new(), "");
     let builds = || {
@@ -260,6 +268,53 @@ fn the_inbox_is_cleaned_of_what_was_read_and_takes_room() {
 }
 
 #[test]
+fn an_output_that_is_deleted_is_built_again_at_once() {
+    let daemon = Daemon::start(Folder::new(), "");
+    // One build comes by itself, soon after the start, and the next a minute later.
+    let built = "dash_builds_total{result=\"ok\"} 1";
+    until("the first", || daemon.get("/metrics").1.contains(built).then_some(()));
+    let deleted = Instant::now();
+    fs::remove_dir_all(daemon.folder.path("output")).expect("ours");
+    assert_eq!(daemon.get("/").0, 200);
+    until("the site", || daemon.folder.path("output/snapshot.json").exists().then_some(()));
+    assert!(deleted.elapsed() < Duration::from_secs(15), "{:?}", deleted.elapsed());
+    assert!(daemon.folder.path("output/index.html").exists());
+    until("the end of it", || {
+        daemon.folder.read("log").contains("loading the site works again").then_some(())
+    });
+    let log = daemon.folder.read("log");
+    assert!(log.contains("is gone; still serving the last snapshot") && !log.contains("dash build"), "{log}");
+}
+
+#[test]
+fn wrong_settings_stop_no_build() {
+    let daemon = Daemon::start(Folder::new(), "[site]\ntitle = 'Ours'\n");
+    let total = || daemon.json("/api/system/health?hours=1")["data"]["total_operations"].clone();
+    let mut reported = 0;
+    let mut report = || {
+        reported += 1;
+        let (status, body) = daemon.post("/api/v1/operations", &operation("app", 100).to_string());
+        assert_eq!(status, 202, "{body}");
+        until("the record", || (total() == json!(reported)).then_some(()));
+        assert!(daemon.get("/").1.contains("Ours"));
+    };
+    report();
+    daemon.folder.write("dash.toml", "[site]\ntitel = 'x'\n");
+    let told = |what: &str| until("the line", || daemon.folder.read("log").contains(what).then_some(()));
+    told("the last settings stand: ");
+    told("titel");
+    report();
+    fs::remove_file(daemon.folder.path("dash.toml")).expect("it is there");
+    daemon.signal("HUP");
+    report();
+    daemon.folder.write("dash.toml", "[site]\ntitle = 'Ours again'\n");
+    told("reading the settings works again");
+    until("the title", || daemon.get("/").1.contains("Ours again").then_some(()));
+    let metrics = daemon.get("/metrics").1;
+    assert!(metrics.contains("dash_builds_total{result=\"failed\"} 0"), "{metrics}");
+}
+
+#[test]
 fn corrected_settings_apply_at_once_however_long_builds_have_failed() {
     let daemon = Daemon::start(Folder::new(), "");
     let builds = |result: &str| {
@@ -269,10 +324,13 @@ fn corrected_settings_apply_at_once_however_long_builds_have_failed() {
         count.and_then(|count| count.parse::<u32>().ok()).expect("a count")
     };
     until("the first", || (builds("ok") >= 1).then_some(()));
-    daemon.folder.write("dash.toml", "[site]\ntitel = 'x'\n");
+    fs::rename(daemon.folder.path("output"), daemon.folder.path("aside")).expect("ours");
+    daemon.folder.write("output", "no folder");
+    daemon.signal("HUP");
     // Half a second, one, two, four, and then eight.
     until("failures", || (builds("failed") >= 5).then_some(()));
     let before = builds("ok");
+    fs::remove_file(daemon.folder.path("output")).expect("ours");
     let corrected = Instant::now();
     daemon.folder.write("dash.toml", "[site]\ntitle = 'Corrected'\n");
     until("the build", || (builds("ok") > before).then_some(()));

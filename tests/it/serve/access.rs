@@ -267,6 +267,22 @@ async fn guessing_is_slowed_down() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_has_one_password_guesses_no_faster_at_another() {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let mut accounts = Accounts::default();
+    for name in ["ana", "vic"] {
+        accounts.set_user(name, PASSWORD, Role::Viewer).expect("valid");
+    }
+    accounts.write(&home.path().join(FILE)).expect("writable");
+    let server = Server::at(home, |_| {}, |_| None).await;
+    for guess in 0..10 {
+        assert_eq!(sign_in(&server, "ana", "wrong horse", &[]).await.status, 401, "{guess}");
+        sign_in(&server, "vic", PASSWORD, &[]).await;
+    }
+    assert_eq!(sign_in(&server, "ana", PASSWORD, &[]).await.status, 429);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn pages_of_other_sites_sign_nobody_in_or_out() {
     let (server, _) = guarded(|_| {}).await;
     for headers in [("origin", "https://evil.example"), ("origin", "null"), ("sec-fetch-site", "cross-site")]

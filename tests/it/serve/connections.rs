@@ -4,7 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use dash::access::Role;
@@ -19,6 +19,11 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use super::live::Client;
 use super::{LIMIT, Server, site};
+
+/// A build that went well.
+fn rebuilt(watch: Vec<PathBuf>) -> Rebuilt {
+    Rebuilt { watch, settings: ServeSettings::default(), complaint: None, outcome: Outcome::Built }
+}
 
 #[tokio::test]
 async fn a_port_in_use_is_an_error_that_says_what_to_do() {
@@ -149,7 +154,7 @@ async fn a_change_of_the_sources_rebuilds_the_site_and_errors_do_not_end_it() {
                 round => site::publish(&output, round),
             };
             let watch = vec![output.parent().expect("it is in a folder").to_owned()];
-            Ok(Rebuilt { watch, settings: ServeSettings::default(), outcome: Outcome::Built })
+            Ok(rebuilt(watch))
         }))
     };
     let server = Server::with(|_| {}, build).await;
@@ -183,6 +188,29 @@ async fn a_change_of_the_sources_rebuilds_the_site_and_errors_do_not_end_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn visitors_are_told_that_settings_are_wrong_but_not_what_is() {
+    let wrong = Arc::new(AtomicBool::new(true));
+    let is_wrong = Arc::clone(&wrong);
+    let build = |output: PathBuf| -> Option<Rebuild> {
+        Some(Box::new(move || {
+            let watch = vec![output.parent().expect("it is in a folder").to_owned()];
+            let complaint = is_wrong.load(Ordering::SeqCst).then(|| "unknown field `secret`".to_owned());
+            Ok(Rebuilt { complaint, ..rebuilt(watch) })
+        }))
+    };
+    let server = Server::with(|_| {}, build).await;
+    let (mut client, _) = Client::connect(&server).await;
+    let told = client.event("notice").await["message"].clone();
+    assert!(
+        told.as_str().is_some_and(|told| told.contains("settings") && !told.contains("secret")),
+        "{told}"
+    );
+    wrong.store(false, Ordering::SeqCst);
+    fs::write(server.home.path().join("dash.toml"), "").expect("writable");
+    assert_eq!(client.event("notice").await["message"], json!(null));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stream_of_changes_is_built_a_second_at_a_time() {
     let rounds = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&rounds);
@@ -190,7 +218,7 @@ async fn a_stream_of_changes_is_built_a_second_at_a_time() {
         Some(Box::new(move || {
             count.fetch_add(1, Ordering::SeqCst);
             let watch = vec![output.parent().expect("it is in a folder").to_owned()];
-            Ok(Rebuilt { watch, settings: ServeSettings::default(), outcome: Outcome::Built })
+            Ok(rebuilt(watch))
         }))
     };
     let server = Server::with(|_| {}, build).await;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -169,12 +170,63 @@ async fn a_bad_frame_gets_an_error_and_the_connection_lives_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_huge_frame_ends_the_connection() {
+async fn a_subscription_that_is_repeated_gives_nothing_again() {
     let server = Server::start().await;
     let (mut client, _) = Client::connect(&server).await;
-    let _ = client.socket.send(Message::text("x".repeat(65 << 10))).await;
-    let end = timeout(LIMIT, client.socket.next()).await.expect("in time");
-    assert!(matches!(end, None | Some(Err(_) | Ok(Message::Close(_)))), "{end:?}");
+    for _ in 0..20 {
+        client.say(json!({"event": "subscribe_metrics", "wrapper": "all"})).await;
+        client.say(json!({"event": "unsubscribe_metrics", "wrapper": "all"})).await;
+    }
+    client.say(json!({"event": "subscribe_metrics", "wrapper": "all"})).await;
+    client.say(json!({"event": "subscribe_metrics", "wrapper": "nobody"})).await;
+    assert_eq!(client.next().await["event"], "metrics_update");
+    assert_eq!(client.next().await["code"], "unknown_wrapper", "it was told of this snapshot");
+    server.publish(1);
+    assert_eq!(client.event("metrics_update").await["wrapper"], "all", "and is of the next");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_says_too_much_is_sent_away_and_told_why() {
+    let server = Server::start().await;
+    let (client, _) = Client::connect(&server).await;
+    let page = json!({"event": "hello", "snapshot": "19990101T000000Z-000000000000"}).to_string();
+    let (mut sender, mut receiver) = client.socket.split();
+    // It goes on for as long as it is listened to.
+    let flood = tokio::spawn(async move { while sender.send(Message::text(&page)).await.is_ok() {} });
+    let mut answers = 0;
+    let close = async {
+        loop {
+            match receiver.next().await.expect("it is connected").expect("a frame") {
+                Message::Close(frame) => return frame.expect("with its reason"),
+                _ => answers += 1,
+            }
+        }
+    };
+    let close = timeout(LIMIT, close).await.expect("in time");
+    assert_eq!((u16::from(close.code), close.reason.as_str()), (1008, "too many messages"));
+    assert!((1000..5000).contains(&answers), "{answers}");
+    timeout(LIMIT, flood).await.expect("it ends").expect("no panic");
+    assert_eq!(server.get("/about").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn frames_that_are_none_end_the_connection_with_the_reason() {
+    let server = Server::start().await;
+    let huge = [&[0x81, 0xff, 0, 0, 0, 0, 0, 1, 4, 0, 0, 0, 0, 0][..], &[b'x'; 65 << 10]].concat();
+    let frames: [(&str, &[u8], u16); 4] = [
+        ("a huge one", &huge, 1009),
+        ("an unknown kind", &[0x83, 0x80, 0, 0, 0, 0], 1002),
+        ("one without a mask", &[0x81, 1, b'x'], 1002),
+        ("text that is none", &[0x81, 0x82, 0, 0, 0, 0, 0xc3, 0x28], 1007),
+    ];
+    for (name, bytes, code) in frames {
+        let (mut client, _) = Client::connect(&server).await;
+        client.socket.get_mut().write_all(bytes).await.expect("it reads");
+        match timeout(LIMIT, client.socket.next()).await.expect("in time") {
+            Some(Ok(Message::Close(Some(frame)))) => assert_eq!(u16::from(frame.code), code, "{name}"),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
     assert_eq!(server.get("/about").await.status, 200);
 }
 
