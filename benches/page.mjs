@@ -6,6 +6,7 @@
 import { execFileSync, spawn } from "node:child_process";
 import { appendFileSync, mkdirSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import path from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
@@ -88,6 +89,8 @@ async function firstVisit(browser, url) {
   });
   await session.send("Emulation.setCPUThrottlingRate", { rate: 4 });
   await page.addInitScript(note);
+  // A window that has just been opened loads pages of the browser's own, which whoever comes to a site has behind them.
+  await setTimeout(1500);
   await page.goto(url);
   await page.waitForFunction(() => noted.interactive && noted.paint, null, { polling: 50 });
   const noted = await page.evaluate(() => noted);
