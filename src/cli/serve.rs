@@ -3,9 +3,7 @@
 use std::fs;
 use std::io::{BufWriter, Write};
 use std::net::SocketAddr;
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::thread::available_parallelism;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -19,6 +17,7 @@ use crate::cli::site::Site;
 use crate::cli::talk::Talk;
 use crate::cli::{Common, build, init};
 use crate::config::{DEFAULT_LOGS, FILE};
+use crate::model::parallel;
 use crate::model::time::DAY_MS;
 use crate::pipeline::{self, Built};
 use crate::sample::Generator;
@@ -82,7 +81,7 @@ pub fn run(arguments: &Serve, common: &Common, talk: &Talk) -> Result<()> {
 /// The threads that answer. One answers a hundred thousand requests a second (`benches/serve.py`), and with fewer of
 /// them, less time goes into waking each other up; half of the processors are for builds, and for who else is here.
 fn runtime() -> Result<Runtime> {
-    let half = available_parallelism().map_or(1, NonZero::get).div_ceil(2);
+    let half = parallel::threads().div_ceil(2);
     Builder::new_multi_thread().worker_threads(half).enable_all().build().context("starting the runtime")
 }
 

@@ -90,11 +90,11 @@ impl Bucket {
 
     /// As [`Bucket::merge`], for one that is not needed any more.
     pub fn merge_owned(&mut self, other: Bucket) {
+        self.merge_counters(&other);
         if self.latency.is_empty() {
-            let sum = Bucket::sum_counters([&*self, &other].into_iter());
-            *self = Bucket { latency: other.latency, ..sum };
+            self.latency = other.latency;
         } else {
-            self.merge(&other);
+            self.latency.merge(&other.latency);
         }
     }
 

@@ -4,7 +4,8 @@ use crate::analysis::window::MAX_HOURS;
 use crate::report::export::Format;
 use crate::report::icon_address;
 use crate::serve::api::{ALL, ENDPOINTS, Endpoint, Parameter};
-use crate::serve::live::{MESSAGES_AT_ONCE, MESSAGES_PER_SECOND};
+use crate::serve::limits::Rate;
+use crate::serve::live::MESSAGES;
 use crate::serve::openapi::stable;
 use crate::serve::operations::LINES;
 
@@ -64,10 +65,11 @@ fn live() -> String {
         format!("<tr><td><code>{event}</code></td><td>{way}</td><td>{about}</td></tr>\n")
     };
     let rows: String = EVENTS.iter().map(row).collect();
+    let Rate { per_second, at_once } = MESSAGES;
     format!(
         "<section>\n<h2><code>/ws</code></h2>\n<p>Live updates: a WebSocket of JSON text frames, each an object with \
-         its <code>event</code>. Who says more than {MESSAGES_PER_SECOND} of them a second, and {MESSAGES_AT_ONCE} at \
-         once, is sent away with 1008.</p>\n<table>\n<tr><th>event</th><th>said by</th><th>with</th></tr>\n{rows}</table>\n\
+         its <code>event</code>. Who says more than {per_second} of them a second, and {at_once} \
+         at once, is sent away with 1008.</p>\n<table>\n<tr><th>event</th><th>said by</th><th>with</th></tr>\n{rows}</table>\n\
          </section>\n"
     )
 }

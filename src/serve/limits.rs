@@ -13,38 +13,30 @@ const BURST_SECONDS: f64 = 10.0;
 /// Most clients that are told apart at a time.
 const REMEMBERED: usize = 20_000;
 
-/// See the module.
-#[derive(Debug)]
-pub struct Limits {
-    per_second: f64,
-    buckets: Mutex<HashMap<IpAddr, Bucket>>,
+/// How fast an allowance fills up, and how much it holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Rate {
+    pub per_second: f64,
+    pub at_once: f64,
 }
 
+/// What was left of an allowance at a moment.
 #[derive(Clone, Copy, Debug)]
-struct Bucket {
+pub struct Bucket {
     left: f64,
     at: Instant,
 }
 
-impl Limits {
-    pub fn new(per_second: u32) -> Limits {
-        Limits { per_second: f64::from(per_second), buckets: Mutex::default() }
+impl Rate {
+    pub fn full(self, now: Instant) -> Bucket {
+        Bucket { left: self.at_once, at: now }
     }
 
-    /// Takes one request of a client.
+    /// Takes one.
     ///
     /// # Errors
     /// If there is none left: how long it takes until there is.
-    pub fn take(&self, from: IpAddr, now: Instant) -> Result<(), Duration> {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.len() >= REMEMBERED && !buckets.contains_key(&block(from)) {
-            // Who has not asked for long has a full bucket, as a stranger has.
-            buckets.retain(|_, bucket| self.left(*bucket, now) < self.full());
-            if buckets.len() >= REMEMBERED {
-                buckets.clear();
-            }
-        }
-        let bucket = buckets.entry(block(from)).or_insert(Bucket { left: self.full(), at: now });
+    pub fn take(self, bucket: &mut Bucket, now: Instant) -> Result<(), Duration> {
         *bucket = Bucket { left: self.left(*bucket, now), at: now };
         if bucket.left < 1.0 {
             return Err(Duration::from_secs_f64((1.0 - bucket.left) / self.per_second));
@@ -53,13 +45,40 @@ impl Limits {
         Ok(())
     }
 
-    fn full(&self) -> f64 {
-        self.per_second * BURST_SECONDS
+    fn left(self, bucket: Bucket, now: Instant) -> f64 {
+        let since = now.saturating_duration_since(bucket.at).as_secs_f64();
+        (bucket.left + since * self.per_second).min(self.at_once)
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Limits {
+    rate: Rate,
+    buckets: Mutex<HashMap<IpAddr, Bucket>>,
+}
+
+impl Limits {
+    pub fn new(per_second: u32) -> Limits {
+        let per_second = f64::from(per_second);
+        let rate = Rate { per_second, at_once: per_second * BURST_SECONDS };
+        Limits { rate, buckets: Mutex::default() }
     }
 
-    fn left(&self, bucket: Bucket, now: Instant) -> f64 {
-        let since = now.saturating_duration_since(bucket.at).as_secs_f64();
-        (bucket.left + since * self.per_second).min(self.full())
+    /// Takes one request of a client.
+    ///
+    /// # Errors
+    /// As [`Rate::take`].
+    pub fn take(&self, from: IpAddr, now: Instant) -> Result<(), Duration> {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if buckets.len() >= REMEMBERED && !buckets.contains_key(&block(from)) {
+            // Who has not asked for long has a full bucket, as a stranger has.
+            buckets.retain(|_, bucket| self.rate.left(*bucket, now) < self.rate.at_once);
+            if buckets.len() >= REMEMBERED {
+                buckets.clear();
+            }
+        }
+        self.rate.take(buckets.entry(block(from)).or_insert(self.rate.full(now)), now)
     }
 }
 

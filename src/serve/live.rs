@@ -33,7 +33,7 @@ use crate::serve::accept::stopped;
 use crate::serve::answer::{Request, TEXT, plain};
 use crate::serve::hub::News;
 use crate::serve::keeper::{Keeper, Pass};
-use crate::serve::limits::Held;
+use crate::serve::limits::{Bucket, Held, Rate};
 use crate::serve::routes::Shared;
 use crate::serve::state::Current;
 
@@ -50,8 +50,7 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 const PING: Duration = Duration::from_secs(30);
 const SILENCE: Duration = Duration::from_secs(60);
 /// Messages that a client may send a second, and how many at once: one subscription each for 1,000 wrappers.
-pub const MESSAGES_PER_SECOND: f64 = 20.0;
-pub const MESSAGES_AT_ONCE: f64 = 1200.0;
+pub const MESSAGES: Rate = Rate { per_second: 20.0, at_once: 1200.0 };
 /// How long a client that is sent away has to read why: what it still says would have the system throw that away.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -109,33 +108,12 @@ struct Client {
     socket: Socket,
     /// By wrapper, whether it is told of the next snapshot; who has unsubscribed has been told of this one still.
     subscriptions: BTreeMap<String, bool>,
-    allowance: Allowance,
+    /// What it may still say.
+    allowance: Bucket,
     /// The snapshot that it has been told of.
     told: Arc<Current>,
     /// Whether it was spared some of that, since a newer snapshot had landed.
     spared: bool,
-}
-
-/// What a client may still say; it fills up again as time passes.
-#[derive(Clone, Copy, Debug)]
-struct Allowance {
-    left: f64,
-    at: Instant,
-}
-
-impl Allowance {
-    fn full(now: Instant) -> Allowance {
-        Allowance { left: MESSAGES_AT_ONCE, at: now }
-    }
-
-    /// Takes one message; whether there was one left.
-    fn take(&mut self, now: Instant) -> bool {
-        let since = now.saturating_duration_since(self.at).as_secs_f64();
-        let left = (self.left + since * MESSAGES_PER_SECOND).min(MESSAGES_AT_ONCE);
-        let allowed = left >= 1.0;
-        *self = Allowance { left: if allowed { left - 1.0 } else { left }, at: now };
-        allowed
-    }
 }
 
 /// Takes a client in, if there is room. The gate has seen to it that no page of another site asks.
@@ -187,7 +165,7 @@ pub fn upgrade_required() -> Response {
 async fn talk(socket: Socket, seat: Seat) {
     let Seat { mut current, mut notice, mut stop, guest, permit, held } = seat;
     let told = Arc::clone(&current.borrow_and_update());
-    let allowance = Allowance::full(Instant::now());
+    let allowance = MESSAGES.full(Instant::now().into_std());
     let mut client = Client { socket, subscriptions: BTreeMap::new(), allowance, told, spared: false };
     let mut ping = interval_at(Instant::now() + PING, PING);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -206,7 +184,7 @@ async fn talk(socket: Socket, seat: Seat) {
             message = client.socket.next() => {
                 heard = Instant::now();
                 match message {
-                    Some(Ok(_)) if !client.allowance.take(heard) => {
+                    Some(Ok(_)) if MESSAGES.take(&mut client.allowance, heard.into_std()).is_err() => {
                         client.send_away(CloseCode::Policy, "too many messages").await
                     }
                     Some(Ok(message)) => client.hear(&message).await,
@@ -384,15 +362,11 @@ mod tests {
 
     #[test]
     fn what_a_client_may_say_runs_out_and_comes_back() {
-        let start = Instant::now();
-        let mut allowance = Allowance::full(start);
-        let said = (0..5000).filter(|_| allowance.take(start)).count();
-        assert_eq!(said as f64, MESSAGES_AT_ONCE);
-        let second = start + Duration::from_secs(1);
-        let said = (0..5000).filter(|_| allowance.take(second)).count();
-        assert_eq!(said as f64, MESSAGES_PER_SECOND);
-        let day = start + Duration::from_secs(86_400);
-        let said = (0..5000).filter(|_| allowance.take(day)).count();
-        assert_eq!(said as f64, MESSAGES_AT_ONCE);
+        let start = std::time::Instant::now();
+        let mut allowance = MESSAGES.full(start);
+        let mut said = |now| (0..5000).filter(|_| MESSAGES.take(&mut allowance, now).is_ok()).count() as f64;
+        assert_eq!(said(start), MESSAGES.at_once);
+        assert_eq!(said(start + Duration::from_secs(1)), MESSAGES.per_second);
+        assert_eq!(said(start + Duration::from_secs(86_400)), MESSAGES.at_once);
     }
 }
