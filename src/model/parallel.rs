@@ -1,88 +1,67 @@
 //! The same work on many values, on all cores.
+//!
+//! The threads are rayon's: started once, and woken for each piece of work. A thread that waits for work of its own
+//! does other work meanwhile, so all of this may be called from inside of it.
 
-use std::collections::BTreeMap;
-use std::panic::resume_unwind;
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::iter;
 use std::thread;
+
+use rayon::prelude::*;
 
 /// How many threads a build uses.
 pub fn threads() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Hands the items' results to `take`, in the order of the items, as soon as they are there: `take` runs on the
-/// calling thread beside the work. Each thread makes itself a `tool` first: a connection, a buffer.
-pub fn each_with<T, Tool, R: Send>(
-    items: impl IntoIterator<Item = T, IntoIter: ExactSizeIterator + Send>,
+/// Hands the items' results to `take`, in the order of the items: `take` runs on the calling thread beside the work
+/// on the items that come next. Whoever works makes itself a `tool` first: a connection, a buffer.
+pub fn each_with<T: Send, Tool, R: Send>(
+    items: impl IntoIterator<Item = T, IntoIter: ExactSizeIterator>,
     tool: impl Fn() -> Tool + Sync,
     work: impl Fn(&mut Tool, T) -> R + Sync,
     mut take: impl FnMut(R),
 ) {
-    let items = items.into_iter();
-    let (count, threads) = (items.len(), threads().min(items.len()));
-    if threads <= 1 {
-        let mut tool = tool();
-        return items.for_each(|item| take(work(&mut tool, item)));
+    let mut items = items.into_iter();
+    // Results of as many at a time wait to be taken: enough for the cores not to wait for each other often.
+    let few = (items.len() / 64).max(threads());
+    let mut next = iter::from_fn(|| Some(items.by_ref().take(few).collect::<Vec<_>>())).fuse();
+    let mut batch = next.next().unwrap_or_default();
+    let mut done = Vec::new();
+    while !(batch.is_empty() && done.is_empty()) {
+        let mut results = Vec::new();
+        rayon::in_place_scope(|scope| {
+            scope.spawn(|_| results = map_with(batch, &tool, &work));
+            done.drain(..).for_each(&mut take);
+        });
+        (batch, done) = (next.next().unwrap_or_default(), results);
     }
-    // To be woken costs more than most of the work, and the last few of many should end at the same time.
-    let few = (count / (threads * 64)).max(1);
-    let queue = Mutex::new((0, items));
-    let next = || -> Option<(usize, Vec<T>)> {
-        let (at, items) = &mut *queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let part: Vec<T> = items.by_ref().take(few).collect();
-        *at += 1;
-        (!part.is_empty()).then_some((*at - 1, part))
-    };
-    // Bounded, so that results do not pile up where taking them is what takes long.
-    let (sender, results) = mpsc::sync_channel(threads);
-    thread::scope(|scope| {
-        for sender in vec![sender; threads] {
-            scope.spawn(|| {
-                let (sender, mut tool) = (sender, tool());
-                while let Some((at, part)) = next() {
-                    let done: Vec<R> = part.into_iter().map(|item| work(&mut tool, item)).collect();
-                    sender.send((at, done)).expect("the receiver outlives the scope");
-                }
-            });
-        }
-        let (mut early, mut taken) = (BTreeMap::new(), 0);
-        for (at, done) in results {
-            early.insert(at, done);
-            while let Some(done) = early.remove(&taken) {
-                done.into_iter().for_each(&mut take);
-                taken += 1;
-            }
-        }
-    });
 }
 
 /// `items` mapped by `work`, in their order; tools as of [`each_with`].
-pub fn map_with<T, Tool, R: Send>(
-    items: impl IntoIterator<Item = T, IntoIter: ExactSizeIterator + Send>,
+pub fn map_with<T: Send, Tool, R: Send>(
+    items: impl IntoIterator<Item = T>,
     tool: impl Fn() -> Tool + Sync,
     work: impl Fn(&mut Tool, T) -> R + Sync,
 ) -> Vec<R> {
-    let items = items.into_iter();
-    let mut results = Vec::with_capacity(items.len());
-    each_with(items, tool, work, |result| results.push(result));
-    results
+    let items: Vec<T> = items.into_iter().collect();
+    // The last of them should end at the same time, and many small ones be handed out together.
+    let few = (items.len() / (threads() * 64)).max(1);
+    items.into_par_iter().with_max_len(few).map_init(|| tool(), |tool, item| work(tool, item)).collect()
 }
 
 /// As [`map_with`], for work that needs no tool.
-pub fn map<T, R: Send>(
-    items: impl IntoIterator<Item = T, IntoIter: ExactSizeIterator + Send>,
-    work: impl Fn(T) -> R + Sync,
-) -> Vec<R> {
+pub fn map<T: Send, R: Send>(items: impl IntoIterator<Item = T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
     map_with(items, || (), |(), item| work(item))
 }
 
-/// Two pieces of work side by side.
+/// Two pieces of work side by side, `b` on the calling thread.
 pub fn join<A: Send, B>(a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B) -> (A, B) {
-    thread::scope(|scope| {
-        let a = scope.spawn(a);
-        let b = b();
-        (a.join().unwrap_or_else(|panic| resume_unwind(panic)), b)
-    })
+    let mut done = None;
+    let b = rayon::in_place_scope(|scope| {
+        scope.spawn(|_| done = Some(a()));
+        b()
+    });
+    (done.expect("a scope ends after what it began"), b)
 }
 
 #[cfg(test)]
@@ -92,8 +71,22 @@ mod tests {
     #[test]
     fn results_come_in_the_order_of_their_items() {
         let items: Vec<u64> = (0..1000).collect();
-        assert_eq!(map(&items, |item| item * 2), items.iter().map(|item| item * 2).collect::<Vec<_>>());
+        let double: Vec<u64> = items.iter().map(|item| item * 2).collect();
+        assert_eq!(map(&items, |item| item * 2), double);
         assert!(map(&items[..0], |item| *item).is_empty());
         assert_eq!(map(&items[..3], |item| *item), [0, 1, 2]);
+        let mut taken = Vec::new();
+        each_with(&items, || (), |(), item| item * 2, |result| taken.push(result));
+        assert_eq!(taken, double);
+    }
+
+    #[test]
+    fn work_may_be_divided_inside_of_divided_work() {
+        let sums = map(0..50, |outer| {
+            let mut sum = 0;
+            each_with(vec![1; outer], || (), |(), inner| inner, |inner| sum += inner);
+            sum
+        });
+        assert_eq!(sums, (0..50).collect::<Vec<_>>());
     }
 }
