@@ -90,14 +90,14 @@ fn build_once(store: &mut Store, plan: &Plan, progress: &(dyn Fn(Progress) + Syn
                 None => (Standing::look(plan.output)?, None),
             };
             let facts = facts::shown(plan, store, read.sources.clone(), changed.as_ref())?;
-            let ((mut site, past), stamp) = {
-                let snapshot = snapshot(&facts);
-                let theme = theme.join().unwrap_or_else(|panic| resume_unwind(panic));
-                let theme = theme.context("loading the theme")?;
-                (site(&snapshot, &theme, plan.site)?, stamp(&snapshot))
-            };
+            let snapshot = snapshot(&facts);
+            let theme =
+                theme.join().unwrap_or_else(|panic| resume_unwind(panic)).context("loading the theme")?;
+            let ((mut site, past), stamp) = (site(&snapshot, &theme, plan.site)?, stamp(&snapshot));
+            drop(snapshot);
             // The minutes need the memory that the facts leave, and to leave it takes a while with many wrappers.
-            let ((), minutes) = parallel::join(|| drop(facts), || facts::minutes(plan, store, &past));
+            let ((), minutes) =
+                parallel::join(|| drop((facts, theme)), || facts::minutes(plan, store, &past));
             dataset::add_past(&mut site, past, minutes?)?;
             let published = output.publish(&site, &stamp)?;
             store.set_published(&Next::output(plan)?, &next.record(&published.manifest.id))?;
@@ -131,7 +131,7 @@ pub fn months(store: &Store, plan: &Plan, settings: &ServiceSettings) -> Result<
     let this = Month::of(plan.moment_ms);
     let span = Span { first_hour: this.before().first_hour(), ..Span::NOTHING };
     let ids = store.wrappers()?;
-    let histories = store.histories(&ids, &span)?;
+    let histories = store.histories(&ids, |_| span)?;
     let wrappers: Vec<_> = ids.into_iter().zip(histories).collect();
     let settings = (settings, plan.analysis.health.fallback_credit);
     let report = |month| (month, service::report(&wrappers, month, plan.moment_ms, settings));

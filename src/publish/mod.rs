@@ -244,9 +244,23 @@ fn write(output: &Path, path: &str, bytes: &[u8]) -> Result<()> {
             }
             written => written?,
         }
-        fs::rename(&unfinished, &target)
+        replace(&unfinished, &target)
     };
     put().with_context(|| format!("writing `{}`", target.display()))
+}
+
+/// Renames a file over another. On Linux both change places first: ext4 begins to write a file to the disk when it is
+/// renamed over another (its `auto_da_alloc`), and to wait for that takes longer than all else here.
+fn replace(new: &Path, old: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    if fs::symlink_metadata(old).is_ok_and(|found| found.is_file()) {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        // Not every file system can.
+        if renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE).is_ok() {
+            return fs::remove_file(new);
+        }
+    }
+    fs::rename(new, old)
 }
 
 /// Where a file is written until it is whole: beside its place, and always the same, so that what a killed
