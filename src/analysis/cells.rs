@@ -4,6 +4,7 @@
 //! and errors are counted by the hour, and over more than two days by the day; nothing shorter is known of them,
 //! so that their charts begin with the whole hour or day in which the range does.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::analysis::facts::{Facts, WrapperFacts};
@@ -121,7 +122,7 @@ fn coarse(hours: u32) -> Coarse {
 }
 
 /// Cells by the longer ones that they lie in.
-fn grouped(cells: &[(i64, Bucket)], step_minutes: i64) -> impl Iterator<Item = (i64, &[(i64, Bucket)])> {
+fn grouped<B>(cells: &[(i64, B)], step_minutes: i64) -> impl Iterator<Item = (i64, &[(i64, B)])> {
     let start = move |at_ms: i64| at_ms.div_euclid(step_minutes * MINUTE_MS) * step_minutes * MINUTE_MS;
     cells.chunk_by(move |a, b| start(a.0) == start(b.0)).map(move |group| (start(group[0].0), group))
 }
@@ -129,16 +130,16 @@ fn grouped(cells: &[(i64, Bucket)], step_minutes: i64) -> impl Iterator<Item = (
 fn statuses(
     facts: &Facts,
     wrapper: &WrapperFacts,
-    cells: &[(i64, Bucket)],
+    cells: &[(i64, Cow<Bucket>)],
     step: i64,
 ) -> Vec<(i64, (Status, u64))> {
     let settings = &facts.settings.health;
     let target = settings.target_of(&wrapper.id.name);
-    let status = |group: &[(i64, Bucket)]| {
+    let status = |group: &[(i64, Cow<Bucket>)]| {
         // Without a target nobody asks for durations, and to add them up is most of the work.
         let sum = match target {
             Some(_) => merged(group),
-            None => Bucket::sum_counters(group.iter().map(|(_, bucket)| bucket)),
+            None => Bucket::sum_counters(group.iter().map(|(_, bucket)| &**bucket)),
         };
         // A stretch of the past has no recent failures.
         (health(&sum, &Bucket::default(), settings, target).status, sum.total())

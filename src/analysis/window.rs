@@ -5,8 +5,11 @@
 //! minutes are not kept. Cells (rows, chart points) lie on the clock, so they stay put from one snapshot to
 //! the next; the first and the last are cut off by the window, so that cells add up to the window's total.
 
+use std::borrow::Cow;
+
 use crate::model::bucket::Bucket;
-use crate::model::history::{History, merged, slice};
+use crate::model::history::{History, slice};
+use crate::model::tens::{TEN, Tens};
 use crate::model::time::{HOUR_MS, MINUTE_MS};
 
 /// The longest window that is cut at whole minutes.
@@ -54,23 +57,53 @@ impl Window {
 
     /// The sum of all operations in the window.
     pub fn sum(&self, history: &History) -> Bucket {
-        if self.fine() {
-            return merged(slice(&history.minutes, self.from, self.to));
-        }
-        merged(slice(&history.hours, self.from / 60, self.to / 60))
+        Bucket::sum(self.pieces(history, TEN).map(|(_, bucket)| bucket))
     }
 
     /// Cells of `step` minutes on the clock, as (start in ms, operations); empty ones are left out.
     /// `step` divides a day; windows beyond [`MINUTE_HOURS`] have cells of at least an hour.
-    pub fn cells(&self, history: &History, step: i64) -> Vec<(i64, Bucket)> {
-        let (level, minutes) = if self.fine() { (&history.minutes, 1) } else { (&history.hours, 60) };
-        let step = step.max(minutes);
-        let start = |at: &i64| (at * minutes).div_euclid(step) * step * MINUTE_MS;
-        slice(level, self.from / minutes, self.to / minutes)
-            .chunk_by(|a, b| start(&a.0) == start(&b.0))
-            .map(|cell| (start(&cell[0].0), merged(cell)))
-            .collect()
+    pub fn cells<'h>(&self, history: &'h History, step: i64) -> Vec<(i64, Cow<'h, Bucket>)> {
+        let step = if self.fine() { step } else { step.max(60) };
+        let start = |minute: i64| minute.div_euclid(step) * step * MINUTE_MS;
+        let sum = |cell: &[(i64, &'h Bucket)]| match cell {
+            [(_, only)] => Cow::Borrowed(*only),
+            several => Cow::Owned(Bucket::sum(several.iter().map(|(_, bucket)| *bucket))),
+        };
+        let pieces: Vec<_> = self.pieces(history, step).collect();
+        pieces.chunk_by(|a, b| start(a.0) == start(b.0)).map(|cell| (start(cell[0].0), sum(cell))).collect()
     }
+
+    /// The largest buckets at hand that lie in the window, and each in one cell of `step` minutes, as (first
+    /// minute, operations).
+    fn pieces<'h>(
+        &self,
+        history: &'h History,
+        step: i64,
+    ) -> impl Iterator<Item = (i64, &'h Bucket)> + Clone + use<'h> {
+        let (head, tens, tail, minutes): (_, &[_], &[_], _) = if self.fine() {
+            let Tens { from, to, buckets } = &history.tens;
+            let (from, to) = (next_ten(self.from.max(*from)), self.to.min(*to).div_euclid(TEN) * TEN);
+            // Empty, and at the window's end, where no sum of ten lies in it.
+            let (from, to) = if step % TEN == 0 && from < to { (from, to) } else { (self.to, self.to) };
+            let head = slice(&history.minutes, self.from, from);
+            let tail = slice(&history.minutes, to, self.to);
+            debug_assert!(head.iter().chain(tail).all(|(_, minute)| has_latency(minute)), "{self:?}");
+            (head, slice(buckets, from, to), tail, 1)
+        } else {
+            (slice(&history.hours, self.from / 60, self.to / 60), &[], &[], 60)
+        };
+        head.iter().chain(tens).chain(tail).map(move |(at, bucket)| (at * minutes, bucket))
+    }
+}
+
+/// The first minute from this one on at which a [`TEN`] begins.
+pub fn next_ten(minute: i64) -> i64 {
+    (minute + TEN - 1).div_euclid(TEN) * TEN
+}
+
+/// Whether latency was loaded, if there was any.
+fn has_latency(minute: &Bucket) -> bool {
+    minute.duration_max_ns == 0 || !minute.latency.is_empty()
 }
 
 /// Minutes a cell, for rows over so many hours: 1 up to 6 hours, 10 up to two days, else 60.
@@ -89,8 +122,30 @@ pub fn drawn_minutes(hours: u32) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::model::operation::{Operation, Outcome};
+    use crate::model::tens::Summing;
     use crate::model::time::DAY_MS;
+
+    fn operation(minute: i64, ms: u64) -> Operation<'static> {
+        Operation {
+            id: None,
+            wrapper: "w".into(),
+            operation_type: "chat".into(),
+            model: "m".into(),
+            outcome: Outcome::Success,
+            end_ms: minute * MINUTE_MS,
+            duration_ns: Some(ms * 1_000_000),
+            error_code: None,
+            error_message: None,
+            cost_pico: None,
+            tokens: Default::default(),
+        }
+    }
 
     fn history(minutes: &[i64]) -> History {
         let one = |_: &i64| Bucket { success: 1, ..Bucket::default() };
@@ -131,6 +186,38 @@ mod tests {
         assert_eq!(cells.iter().map(|cell| cell.1.total()).sum::<u64>(), window.sum(&history).total());
         assert!(cells.iter().all(|cell| cell.0 % (6 * HOUR_MS) == 0));
         assert_eq!(cells.len(), 34);
+    }
+
+    proptest! {
+        /// A history whose minutes were taken together says the same of every window that its sums allow for.
+        #[test]
+        fn sums_of_ten_change_nothing(
+            operations in prop::collection::vec((0i64..2000, 1u64..100_000), 0..300),
+            (from, length) in (0i64..2000, 1i64..1500),
+            (first, last) in (0i64..150, 0i64..150),
+        ) {
+            let mut minutes = BTreeMap::<i64, Bucket>::new();
+            for (minute, ms) in operations {
+                minutes.entry(minute).or_default().add(&operation(minute, ms));
+            }
+            let plain = History { minutes: minutes.into_iter().collect(), ..History::default() };
+            let window = Window { from, to: from + length };
+            // Minutes that only partly lie in the window are needed singly.
+            let (first, last) = (first.max(from.div_euclid(TEN) + 1), last.min(window.to.div_euclid(TEN)));
+            let mut tens = Summing::of((first * TEN, last * TEN));
+            let mut summed = plain.clone();
+            for (minute, bucket) in &mut summed.minutes {
+                if tens.covers(*minute) {
+                    let latency = std::mem::take(&mut bucket.latency);
+                    tens.add(*minute, bucket, latency.bins());
+                }
+            }
+            summed.tens = tens.finish();
+            prop_assert_eq!(window.sum(&summed), window.sum(&plain));
+            for step in [10, 30, 60] {
+                prop_assert_eq!(window.cells(&summed, step), window.cells(&plain, step));
+            }
+        }
     }
 
     #[test]

@@ -99,7 +99,7 @@ impl Bucket {
     }
 
     /// Everything but the sketch.
-    fn merge_counters(&mut self, other: &Bucket) {
+    pub fn merge_counters(&mut self, other: &Bucket) {
         self.success = self.success.saturating_add(other.success);
         self.fallback = self.fallback.saturating_add(other.fallback);
         self.error = self.error.saturating_add(other.error);

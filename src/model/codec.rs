@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use crate::model::bucket::Bucket;
 use crate::model::notes::{Notes, Sample};
-use crate::model::sketch::Sketch;
+use crate::model::sketch::{Bins, Sketch};
 
 /// First byte of every encoded chunk; a change of layout gets a new one.
 pub const VERSION: u8 = 2;
@@ -49,8 +49,8 @@ pub fn is_whole(bytes: &[u8]) -> bool {
     value_of(bytes).is_some()
 }
 
-/// What a chunk holds, still encoded.
-fn value_of(bytes: &[u8]) -> Option<&[u8]> {
+/// What a chunk holds, still encoded; `None` where it is damaged or of another version.
+pub fn value_of(bytes: &[u8]) -> Option<&[u8]> {
     let (head, value) = bytes.split_at_checked(HEAD)?;
     (head[0] == VERSION && head[1..] == crc32fast::hash(value).to_le_bytes()).then_some(value)
 }
@@ -245,12 +245,6 @@ impl Encode for Sketch {
     }
 }
 
-impl Decode for Sketch {
-    fn decode(input: &mut &[u8]) -> Option<Sketch> {
-        Some(Sketch::stored(u64::decode(input)?, take_first(input)?))
-    }
-}
-
 /// What a bucket holds besides counts of success: most hold few of these.
 mod holds {
     pub const UNUSUAL: u64 = 1;
@@ -295,6 +289,36 @@ impl Encode for Bucket {
 
 impl Decode for Bucket {
     fn decode(input: &mut &[u8]) -> Option<Bucket> {
+        let (bucket, latency) = Bucket::decode_apart(input)?;
+        Some(Bucket { latency: latency.sketch(), ..bucket })
+    }
+}
+
+/// A sketch as it is stored.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StoredSketch<'a> {
+    count: u64,
+    bytes: &'a [u8],
+}
+
+impl<'a> StoredSketch<'a> {
+    fn decode(input: &mut &'a [u8]) -> Option<StoredSketch<'a>> {
+        Some(StoredSketch { count: u64::decode(input)?, bytes: take_first(input)? })
+    }
+
+    pub fn sketch(self) -> Sketch {
+        Sketch::stored(self.count, self.bytes)
+    }
+
+    pub fn bins(self) -> Bins<'a> {
+        Bins::of(self.bytes)
+    }
+}
+
+impl Bucket {
+    /// A bucket without its latency, and that: for who adds it to others at once, and needs no copy of it.
+    pub fn decode_apart<'a>(input: &mut &'a [u8]) -> Option<(Bucket, StoredSketch<'a>)> {
+        let mut latency = StoredSketch::default();
         let flags = u64::decode(input)?;
         let success = u64::decode(input)?;
         let mut bucket = Bucket { success, last_end_ms: i64::decode(input)?, ..Bucket::default() };
@@ -305,7 +329,7 @@ impl Decode for Bucket {
             bucket.cancelled = u64::decode(input)?;
         }
         if flags & holds::LATENCY != 0 {
-            bucket.latency = Sketch::decode(input)?;
+            latency = StoredSketch::decode(input)?;
             bucket.duration_sum_ns = u128::decode(input)?;
             bucket.duration_max_ns = u64::decode(input)?;
         }
@@ -319,7 +343,7 @@ impl Decode for Bucket {
             bucket.cached_tokens = u64::decode(input)?;
             bucket.total_tokens = u64::decode(input)?;
         }
-        Some(bucket)
+        Some((bucket, latency))
     }
 }
 

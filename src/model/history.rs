@@ -1,5 +1,6 @@
 //! A wrapper's past, as the store hands it out and the published dataset carries it.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -7,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::bucket::Bucket;
 use crate::model::notes::Notes;
 use crate::model::rollup::SeriesName;
+use crate::model::tens::Tens;
 
 /// Who a wrapper is: its name as the logs write it, and the name of its page.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -21,8 +23,10 @@ pub struct WrapperId {
 pub struct History {
     /// End of the wrapper's oldest known operation.
     pub first_end_ms: i64,
-    /// (minute, all series).
+    /// (minute, all series). Those that are in `tens` are without latency.
     pub minutes: Vec<(i64, Bucket)>,
+    /// Minutes of which only sums of ten were asked for.
+    pub tens: Tens,
     /// (hour, all series).
     pub hours: Vec<(i64, Bucket)>,
     /// (day, all series): the newest, of a wrapper that has been silent for longer than hours are looked at.
@@ -55,6 +59,6 @@ pub fn slice<T>(level: &[(i64, T)], from: i64, to: i64) -> &[(i64, T)] {
 }
 
 /// The sum of some buckets.
-pub fn merged(buckets: &[(i64, Bucket)]) -> Bucket {
-    Bucket::sum(buckets.iter().map(|(_, bucket)| bucket))
+pub fn merged(buckets: &[(i64, impl Borrow<Bucket>)]) -> Bucket {
+    Bucket::sum(buckets.iter().map(|(_, bucket)| bucket.borrow()))
 }

@@ -18,5 +18,6 @@ pub mod operation;
 pub mod quality;
 pub mod rollup;
 pub mod sketch;
+pub mod tens;
 pub mod time;
 pub mod parallel;

@@ -68,7 +68,7 @@ impl Sketch {
 
     /// Bins in rising order, and how many values are in each.
     pub fn bins(&self) -> Bins<'_> {
-        Bins { rest: &self.bytes, bin: 0 }
+        Bins::of(&self.bytes)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -87,10 +87,10 @@ impl Sketch {
     pub fn add_all(&mut self, bins: &mut [i16]) {
         // To sort few costs less than to go through all places that bins can have.
         if bins.len() >= 32 {
-            let mut counts = Counts::new();
-            counts.add(self);
+            let mut counts = Counts::default();
+            counts.add(self.bins());
             bins.iter().for_each(|&bin| counts.add_bin(bin, 1));
-            *self = counts.sketch();
+            *self = counts.take();
             return;
         }
         bins.sort_unstable();
@@ -114,9 +114,9 @@ impl Sketch {
         let mut sketches = sketches.filter(|sketch| !sketch.is_empty());
         let Some(first) = sketches.next() else { return Sketch::default() };
         let Some(second) = sketches.next() else { return first.clone() };
-        let mut counts = Counts::new();
-        [first, second].into_iter().chain(sketches).for_each(|sketch| counts.add(sketch));
-        counts.sketch()
+        let mut counts = Counts::default();
+        [first, second].into_iter().chain(sketches).for_each(|sketch| counts.add(sketch.bins()));
+        counts.take()
     }
 
     /// The values at the quantiles `qs` (0..=1, rising) in milliseconds; `None` of an empty sketch.
@@ -145,6 +145,13 @@ impl Sketch {
 pub struct Bins<'a> {
     rest: &'a [u8],
     bin: i16,
+}
+
+impl Bins<'_> {
+    /// Those of a stored sketch, see [`Sketch::as_bytes`].
+    pub fn of(bytes: &[u8]) -> Bins<'_> {
+        Bins { rest: bytes, bin: 0 }
+    }
 }
 
 impl Iterator for Bins<'_> {
@@ -182,20 +189,24 @@ fn push(bytes: &mut Vec<u8>, before: &mut i16, (bin, count): (i16, u32)) {
 const PLACES: usize = (HIGHEST_BIN - LOWEST_BIN) as usize + 2;
 
 /// A sketch in the making, with a place for every bin.
-struct Counts {
+#[derive(Debug)]
+pub struct Counts {
     places: [u32; PLACES],
     /// Of the places that may hold something; it ends before it begins where there are none.
     first: usize,
     end: usize,
 }
 
-impl Counts {
-    fn new() -> Counts {
+impl Default for Counts {
+    fn default() -> Counts {
         Counts { places: [0; PLACES], first: PLACES, end: 0 }
     }
+}
 
-    fn add(&mut self, sketch: &Sketch) {
-        let (mut bins, mut last) = (sketch.bins(), 0);
+impl Counts {
+    /// Adds the bins of one sketch.
+    pub fn add(&mut self, mut bins: Bins) {
+        let mut last = 0;
         let Some((first, count)) = bins.next() else { return };
         self.add_bin(first, count);
         for (bin, count) in bins {
@@ -211,12 +222,13 @@ impl Counts {
         (self.first, self.end) = (self.first.min(place), self.end.max(place + 1));
     }
 
-    fn sketch(&self) -> Sketch {
+    /// The sum of what was added; begins anew.
+    pub fn take(&mut self) -> Sketch {
         let places = self.first..self.end.max(self.first);
         // Two bytes a bin are most often what it takes; to cut off more would leave holes in memory.
         let bins = self.places[places.clone()].iter().filter(|&&count| count > 0).count();
         let (mut bytes, mut before, mut all) = (Vec::with_capacity(2 * bins + 1), 0, 0);
-        for place in places {
+        for place in places.clone() {
             let bin = if place == 0 { ZERO_BIN } else { LOWEST_BIN + (place - 1) as i16 };
             let count = self.places[place];
             if count > 0 {
@@ -224,6 +236,8 @@ impl Counts {
                 all += u64::from(count);
             }
         }
+        self.places[places].fill(0);
+        (self.first, self.end) = (PLACES, 0);
         Sketch { count: all, bytes: bytes.into() }
     }
 }

@@ -8,9 +8,10 @@ use crate::analysis::activity::FEED_HOURS;
 use crate::analysis::facts::{Facts, WrapperFacts};
 use crate::analysis::snapshot::{BREAKDOWN_HOURS, DAY_HOURS, charted};
 use crate::analysis::trend::hours_last_week;
-use crate::analysis::window::MAX_HOURS;
+use crate::analysis::window::{MAX_HOURS, Window, next_ten};
 use crate::model::history::WrapperId;
 use crate::model::quality::{FileState, SourceState};
+use crate::model::tens::TEN;
 use crate::model::time::{hour_of, minute_of};
 use crate::pipeline::Plan;
 use crate::report::dataset::Past;
@@ -29,15 +30,15 @@ pub fn shown(
     let is_changed = |id: &WrapperId| changed.is_none_or(|changed| changed.contains(&id.name));
     let (changed, rest): (Vec<_>, Vec<_>) = ids.into_iter().partition(is_changed);
     let page = page_span(plan);
-    let mut loaded = wrappers(store, changed, &page)?;
-    let rest = wrappers(store, rest, &glance_span(plan))?;
+    let mut loaded = wrappers(plan, store, changed, &page)?;
+    let rest = wrappers(plan, store, rest, &glance_span(plan))?;
     loaded.extend(rest.into_iter().map(|wrapper| WrapperFacts { detailed: false, stands: true, ..wrapper }));
     loaded.sort_by(|a, b| a.id.cmp(&b.id));
     let mut facts = with_wrappers(plan, store, sources, loaded)?;
     let mut lines = charted(&facts);
     lines.retain(|&at| !facts.wrappers[at].detailed);
     let ids = lines.iter().map(|&at| facts.wrappers[at].id.clone()).collect();
-    for (at, wrapper) in lines.into_iter().zip(wrappers(store, ids, &page)?) {
+    for (at, wrapper) in lines.into_iter().zip(wrappers(plan, store, ids, &page)?) {
         facts.wrappers[at] = WrapperFacts { stands: true, ..wrapper };
     }
     Ok(facts)
@@ -45,7 +46,7 @@ pub fn shown(
 
 /// All that can be asked for.
 pub fn all(plan: &Plan, store: &Store, sources: Vec<SourceState>) -> Result<Facts> {
-    let wrappers = wrappers(store, store.wrappers()?, &whole_span(plan))?;
+    let wrappers = wrappers(plan, store, store.wrappers()?, &whole_span(plan))?;
     with_wrappers(plan, store, sources, wrappers)
 }
 
@@ -68,7 +69,11 @@ fn with_wrappers(
     })
 }
 
-fn wrappers(store: &Store, ids: Vec<WrapperId>, span: &Span) -> Result<Vec<WrapperFacts>> {
+fn wrappers(plan: &Plan, store: &Store, ids: Vec<WrapperId>, span: &Span) -> Result<Vec<WrapperFacts>> {
+    let health = &plan.analysis.health;
+    // Held against a target, latency is looked at in every window of the day.
+    let has_target = |id: &WrapperId| health.target_of(&id.name).is_some();
+    let span = |id: &WrapperId| if has_target(id) { Span { tens: (0, 0), ..*span } } else { *span };
     let histories = store.histories(&ids, span)?;
     let wrappers = ids.into_iter().zip(histories);
     Ok(wrappers.map(|(id, history)| WrapperFacts::whole(id, history)).collect())
@@ -89,6 +94,7 @@ fn whole_span(plan: &Plan) -> Span {
     let first_minute = first_kept_minute(plan);
     Span {
         first_minute,
+        tens: (0, 0),
         first_hour: hour - i64::from(MAX_HOURS),
         older_hours: (0, 0),
         first_series_hour: hour - i64::from(BREAKDOWN_HOURS),
@@ -99,7 +105,18 @@ fn whole_span(plan: &Plan) -> Span {
 
 /// What a wrapper's page is made of.
 fn page_span(plan: &Plan) -> Span {
-    Span { first_minute: first_shown_minute(plan), ..whole_span(plan) }
+    Span { first_minute: first_shown_minute(plan), tens: tens(plan), ..whole_span(plan) }
+}
+
+/// Minutes whose latency pages show no closer than by [`TEN`]: those of the last day that lie before the shortest range,
+/// the health window and the window before that.
+fn tens(plan: &Plan) -> (i64, i64) {
+    let day = Window::last_hours(plan.moment_ms, DAY_HOURS);
+    let health = &plan.analysis.health;
+    let judged = health.window_minutes + health.window_minutes.max(health.recent_minutes);
+    let shown = i64::from(judged).max(60);
+    let (from, to) = (next_ten(day.from), (day.to - shown).div_euclid(TEN) * TEN);
+    if from < to { (from, to) } else { (0, 0) }
 }
 
 /// What the overview, the feed and the exports show.

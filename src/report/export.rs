@@ -169,7 +169,7 @@ struct Row<'a> {
 fn rows<'a>(facts: &Facts, wrapper: &'a WrapperFacts, hours: u32) -> Vec<Row<'a>> {
     let credit = facts.settings.health.fallback_credit;
     let cells = Window::last_hours(facts.moment_ms, hours).cells(&wrapper.history, STEP_MINUTES);
-    let row = |(at, bucket): &(i64, Bucket)| Row {
+    let row = |(at, bucket): &(i64, Cow<Bucket>)| Row {
         timestamp: rfc3339(*at),
         wrapper_name: &wrapper.id.name,
         figures: Figures::of(bucket, credit),

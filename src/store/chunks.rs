@@ -12,14 +12,15 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, Transaction, params};
 
 use crate::model::bucket::Bucket;
-use crate::model::codec::{Decode, Encode, append, from_bytes, is_whole, to_bytes};
+use crate::model::codec::{Decode, Encode, StoredSketch, append, from_bytes, is_whole, to_bytes, value_of};
 use crate::model::history::History;
 use crate::model::notes::Notes;
 use crate::model::rollup::{Retention, SeriesName, WrapperRollup};
 use crate::model::sketch::Sketch;
+use crate::model::tens::Summing;
 use crate::store::damage::Damaged;
 
 /// Minutes in a chunk. A chunk is written anew for one operation, so the more buckets lie in a stretch of time, the
@@ -34,6 +35,22 @@ const CHUNK_SERIES_DAYS: i64 = 1;
 
 /// No chunk of any length lies here: what a span without a level asks for.
 const END_OF_TIME: i64 = i64::MAX / CHUNK_MINUTES;
+
+/// The bits of a row's key: those of the start, then of the level, then of the wrapper.
+const START_BITS: u32 = 32;
+const LEVEL_BITS: u32 = 3;
+
+/// Where a chunk lies in the table: chunks of a level lie beside each other, in the order of time.
+fn key(wrapper: i64, level: Level, start: i64) -> i64 {
+    let farthest = 1 << (START_BITS - 1);
+    let start = start.clamp(-farthest, farthest - 1) + farthest;
+    (wrapper << LEVEL_BITS | level as i64) << START_BITS | start
+}
+
+/// The start of the chunk that lies there.
+fn start_of(key: i64) -> i64 {
+    (key & ((1 << START_BITS) - 1)) - (1 << (START_BITS - 1))
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Level {
@@ -141,6 +158,9 @@ impl Decode for BySeries<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     pub first_minute: i64,
+    /// Minutes, `from..to`, that are loaded as sums of ten, and one by one without latency; both are multiples of
+    /// ten.
+    pub tens: (i64, i64),
     pub first_hour: i64,
     /// Hours before these that are loaded too, `from..to`; none where both are the same.
     pub older_hours: (i64, i64),
@@ -154,6 +174,7 @@ impl Span {
     /// As good as none of it.
     pub const NOTHING: Span = Span {
         first_minute: i64::MAX,
+        tens: (0, 0),
         first_hour: i64::MAX,
         older_hours: (0, 0),
         first_series_hour: i64::MAX,
@@ -192,11 +213,9 @@ pub fn merged(connection: &Connection, wrapper: i64, rollup: &WrapperRollup) -> 
 
 /// Puts chunks in the place of those of the same stretches of time.
 pub fn write(transaction: &Transaction, wrapper: i64, chunks: &[Chunk]) -> Result<()> {
-    let mut write = transaction.prepare_cached(
-        "INSERT OR REPLACE INTO chunk (wrapper, level, start, data) VALUES (?1, ?2, ?3, ?4)",
-    )?;
+    let mut write = transaction.prepare_cached("INSERT OR REPLACE INTO chunk (key, data) VALUES (?1, ?2)")?;
     for Chunk { level, start, data } in chunks {
-        write.execute(params![wrapper, *level as i64, start, data])?;
+        write.execute(params![key(wrapper, *level, *start), data])?;
     }
     Ok(())
 }
@@ -204,11 +223,7 @@ pub fn write(transaction: &Transaction, wrapper: i64, chunks: &[Chunk]) -> Resul
 /// Loads what is kept of a wrapper in a span; and its newest day, where it has no hours there.
 pub fn load(connection: &Connection, wrapper: i64, span: &Span, history: &mut History) -> Result<()> {
     let chunks = Chunks { connection, wrapper };
-    for (_, minutes) in
-        chunks.since::<Vec<(i64, Bucket)>>(Level::Minutes, span.first_minute / CHUNK_MINUTES)?
-    {
-        history.minutes.extend(minutes);
-    }
+    chunks.load_minutes(span, history)?;
     let ((from, to), first_chunk) = (span.older_hours, span.first_hour / CHUNK_HOURS);
     for chunk in (from.div_euclid(CHUNK_HOURS)..(to + CHUNK_HOURS - 1).div_euclid(CHUNK_HOURS))
         .filter(|at| *at < first_chunk)
@@ -265,11 +280,10 @@ pub fn prune(transaction: &Transaction, retention: &Retention) -> Result<()> {
         let mut query = transaction.prepare_cached("SELECT id FROM wrapper")?;
         query.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?
     };
-    let mut delete =
-        transaction.prepare_cached("DELETE FROM chunk WHERE wrapper = ?1 AND level = ?2 AND start < ?3")?;
+    let mut delete = transaction.prepare_cached("DELETE FROM chunk WHERE key >= ?1 AND key < ?2")?;
     for wrapper in wrappers {
         for (level, first) in firsts {
-            delete.execute(params![wrapper, level as i64, first])?;
+            delete.execute([key(wrapper, level, i64::MIN), key(wrapper, level, first)])?;
         }
     }
     Ok(())
@@ -283,21 +297,19 @@ struct Chunks<'a> {
 
 impl Chunks<'_> {
     fn read<T: Decode>(&self, level: Level, start: i64) -> Result<Option<T>> {
-        let mut query = self
-            .connection
-            .prepare_cached("SELECT data FROM chunk WHERE wrapper = ?1 AND level = ?2 AND start = ?3")?;
-        let data: Option<Vec<u8>> =
-            query.query_row(params![self.wrapper, level as i64, start], |row| row.get(0)).optional()?;
-        data.map(|data| decode(level, start, &data)).transpose()
+        let mut query = self.connection.prepare_cached("SELECT data FROM chunk WHERE key = ?1")?;
+        let mut rows = query.query([key(self.wrapper, level, start)])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        decode(level, start, row.get_ref(0)?.as_blob()?).map(Some)
     }
 
     fn newest<T: Decode>(&self, level: Level) -> Result<Option<T>> {
         let mut query = self.connection.prepare_cached(
-            "SELECT start, data FROM chunk WHERE wrapper = ?1 AND level = ?2 ORDER BY start DESC LIMIT 1",
+            "SELECT key, data FROM chunk WHERE key BETWEEN ?1 AND ?2 ORDER BY key DESC LIMIT 1",
         )?;
-        let mut rows = query.query(params![self.wrapper, level as i64])?;
+        let mut rows = query.query(self.keys(level, i64::MIN))?;
         let Some(row) = rows.next()? else { return Ok(None) };
-        decode(level, row.get(0)?, row.get_ref(1)?.as_blob()?).map(Some)
+        decode(level, start_of(row.get(0)?), row.get_ref(1)?.as_blob()?).map(Some)
     }
 
     /// The chunks from `first` on, in rising order.
@@ -321,13 +333,36 @@ impl Chunks<'_> {
         if first >= END_OF_TIME {
             return Ok(());
         }
-        let mut query = self.connection.prepare_cached(
-            "SELECT start, data FROM chunk WHERE wrapper = ?1 AND level = ?2 AND start >= ?3 ORDER BY start",
-        )?;
-        let mut rows = query.query(params![self.wrapper, level as i64, first])?;
+        let mut query = self
+            .connection
+            .prepare_cached("SELECT key, data FROM chunk WHERE key BETWEEN ?1 AND ?2 ORDER BY key")?;
+        let mut rows = query.query(self.keys(level, first))?;
         while let Some(row) = rows.next()? {
-            take(row.get(0)?, row.get_ref(1)?.as_blob()?)?;
+            take(start_of(row.get(0)?), row.get_ref(1)?.as_blob()?)?;
         }
+        Ok(())
+    }
+
+    /// Of chunks from `first` on, the first and the last.
+    fn keys(&self, level: Level, first: i64) -> [i64; 2] {
+        [first, i64::MAX].map(|start| key(self.wrapper, level, start))
+    }
+
+    /// Sums of ten are made while their minutes are read: most of what a minute takes is its latency.
+    fn load_minutes(&self, span: &Span, history: &mut History) -> Result<()> {
+        let mut tens = Summing::of(span.tens);
+        self.each_since(Level::Minutes, span.first_minute / CHUNK_MINUTES, |start, data| {
+            let whole = each_bucket(data, |minute, bucket, latency| {
+                if tens.covers(minute) {
+                    tens.add(minute, &bucket, latency.bins());
+                    history.minutes.push((minute, bucket));
+                } else {
+                    history.minutes.push((minute, Bucket { latency: latency.sketch(), ..bucket }));
+                }
+            });
+            whole.with_context(|| damaged(Level::Minutes, start))
+        })?;
+        history.tens = tens.finish();
         Ok(())
     }
 
@@ -376,6 +411,17 @@ impl Chunks<'_> {
         }
         Ok(merged)
     }
+}
+
+/// The buckets of a plain chunk, their latency as it is stored; `None` where the chunk is damaged.
+fn each_bucket(data: &[u8], mut take: impl FnMut(i64, Bucket, StoredSketch)) -> Option<()> {
+    let mut input = value_of(data)?;
+    for _ in 0..u64::decode(&mut input)? {
+        let time = i64::decode(&mut input)?;
+        let (bucket, latency) = Bucket::decode_apart(&mut input)?;
+        take(time, bucket, latency);
+    }
+    input.is_empty().then_some(())
 }
 
 fn decode<T: Decode>(level: Level, start: i64, data: &[u8]) -> Result<T> {

@@ -197,10 +197,14 @@ impl Store {
         })
     }
 
-    /// What is kept of some wrappers in a span, in their order; read on all cores.
-    pub fn histories(&self, wrappers: &[WrapperId], span: &Span) -> Result<Vec<History>> {
+    /// What is kept of some wrappers, each in a span, in their order; read on all cores.
+    pub fn histories(
+        &self,
+        wrappers: &[WrapperId],
+        span: impl Fn(&WrapperId) -> Span + Sync,
+    ) -> Result<Vec<History>> {
         let readers = &self.readers;
-        let read = |reader: &mut Reader, wrapper: &_| history(reader.connection()?, wrapper, span);
+        let read = |reader: &mut Reader, wrapper: &_| history(reader.connection()?, wrapper, &span(wrapper));
         parallel::map_with(wrappers, || readers.reader(), read).into_iter().collect()
     }
 

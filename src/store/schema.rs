@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::store::damage::Damaged;
 
 /// Kept in SQLite's `user_version`.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 const TABLES: &str = "
     -- A wrapper by name; its slug names its page for ever.
@@ -35,14 +35,9 @@ const TABLES: &str = "
         sources TEXT NOT NULL,
         revision INTEGER NOT NULL
     ) WITHOUT ROWID;
-    -- Buckets, by level and stretch of time: see `chunks.rs`. `start` counts such stretches since the epoch.
-    CREATE TABLE chunk (
-        wrapper INTEGER NOT NULL REFERENCES wrapper (id),
-        level INTEGER NOT NULL,
-        start INTEGER NOT NULL,
-        data BLOB NOT NULL,
-        PRIMARY KEY (wrapper, level, start)
-    ) WITHOUT ROWID;
+    -- Buckets of a wrapper, by level and stretch of time, which are one number: see `chunks.rs`. Any other key would
+    -- lie beside the data, and SQLite reads a whole row to compare it.
+    CREATE TABLE chunk (key INTEGER PRIMARY KEY, data BLOB NOT NULL);
     -- Operation types and models of a wrapper: what counts towards the limit.
     CREATE TABLE series (
         wrapper INTEGER NOT NULL REFERENCES wrapper (id),
@@ -72,13 +67,16 @@ pub fn open(path: &Path) -> Result<Connection> {
         bail!(Damaged("its file, which is empty,".to_owned()));
     }
     let mut connection = Connection::open(path)?;
+    // Of a new file; another keeps what it has.
+    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     // In WAL mode NORMAL never corrupts; a power cut may undo the last commits, ledger and buckets alike, so
     // the next build reads the same lines again.
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     // A build is short: moving the log into the file at its end would be a tenth of its time. SQLite does so
-    // by itself when the log has grown.
+    // by itself when the log has grown to so many pages. Whoever opens the store reads the log first.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.pragma_update(None, "wal_autocheckpoint", LOGGED_PAGES)?;
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let tables = tables(&connection)?;
     match version {
@@ -108,8 +106,14 @@ fn tables(connection: &Connection) -> Result<Vec<String>> {
     Ok(names.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Of 4 KB each, that a connection keeps which only reads.
-const CACHED_PAGES: i64 = 64;
+/// A chunk takes some ten thousand bytes, and SQLite reads and writes it a page at a time.
+const PAGE_BYTES: i64 = 16 * 1024;
+
+/// Of the log, which is moved into the file when it is as long: 2 MB.
+const LOGGED_PAGES: i64 = 128;
+
+/// What a connection keeps which only reads, in KB.
+const CACHED_KB: i64 = 256;
 
 /// A further connection to a store that is open already, for reading beside it.
 pub fn open_to_read(path: &Path) -> Result<Connection> {
@@ -118,6 +122,6 @@ pub fn open_to_read(path: &Path) -> Result<Connection> {
     // Otherwise a statement is planned anew whenever a bound on time is bound: for every wrapper.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // Chunks are read once, so only the pages that lead to them are worth keeping.
-    connection.pragma_update(None, "cache_size", CACHED_PAGES)?;
+    connection.pragma_update(None, "cache_size", -CACHED_KB)?;
     Ok(connection)
 }

@@ -7,6 +7,7 @@ use crate::model::operation::{Operation, Outcome, Tokens};
 
 const RETENTION: Retention = Retention { first_minute: 0, first_hour: 0, first_note_day: 0 };
 const ALL: Span = Span {
+    tens: (0, 0),
     first_minute: 0,
     first_hour: 0,
     older_hours: (0, 0),
@@ -50,7 +51,7 @@ fn totals(store: &Store) -> Vec<(String, u64, u64, u64)> {
 }
 
 fn history(store: &Store, id: &WrapperId) -> History {
-    store.histories(std::slice::from_ref(id), &ALL).expect("the store answers").remove(0)
+    store.histories(std::slice::from_ref(id), |_| ALL).expect("the store answers").remove(0)
 }
 
 #[test]
@@ -66,7 +67,7 @@ fn readings_add_up_at_every_level_across_openings() {
     let ids = store.wrappers().expect("the store answers");
     assert_eq!(history(&store, &ids[0]).minutes.len(), 5);
     // The newest day is loaded where no hours are, and no other.
-    let silent = store.histories(&ids, &Span::NOTHING).expect("the store answers").remove(0);
+    let silent = store.histories(&ids, |_| Span::NOTHING).expect("the store answers").remove(0);
     assert_eq!(silent.days.iter().map(|(day, sum)| (*day, sum.total())).collect::<Vec<_>>(), [(40, 1)]);
 }
 
@@ -93,7 +94,7 @@ fn minutes_are_handed_out_by_chunks() {
     let ids = store.wrappers().expect("the store answers");
     let whole = history(&store, &ids[0]).minutes;
     let span = Span { first_minute: 730, ..ALL };
-    let history = store.histories(&ids, &span).expect("the store answers").remove(0);
+    let history = store.histories(&ids, |_| span).expect("the store answers").remove(0);
     // From the quarter of a day on that the span begins in.
     assert_eq!(history.minutes, whole[720..]);
     let stored = store.minutes(&[&ids[0]], 370).expect("the store answers").remove(0);

@@ -47,7 +47,7 @@ fn turn_a_bit(folder: &Folder, order: &str) {
         connection.query_row(&format!("SELECT data {first}"), [], |row| row.get(0)).expect("it is stored");
     *data.last_mut().expect("it is not empty") ^= 1;
     let update = format!(
-        "UPDATE chunk SET data = ?1 WHERE (wrapper, level, start) = (SELECT wrapper, level, start {first})"
+        "UPDATE chunk SET data = ?1 WHERE key = (SELECT key {first})"
     );
     connection.execute(&update, [data]).expect("it can be written");
 }
@@ -85,10 +85,10 @@ const DAMAGES: [(&str, Damage); 13] = [
     ("the ledger is not what was written", |folder| sql(folder, "UPDATE file SET state = '{\"source\": 5'")),
     ("chunks are not what was written", |folder| sql(folder, "UPDATE chunk SET data = x'ffffffffffff'")),
     ("a bit of a number in the newest hours has turned", |folder| {
-        turn_a_bit(folder, "level = 1 ORDER BY start DESC");
+        turn_a_bit(folder, "key >> 32 & 7 = 1 ORDER BY key DESC");
     }),
     ("a bit of a number in the oldest minutes has turned", |folder| {
-        turn_a_bit(folder, "level = 0 ORDER BY start");
+        turn_a_bit(folder, "key >> 32 & 7 = 0 ORDER BY key");
     }),
 ];
 
@@ -131,7 +131,7 @@ fn exports_and_snapshots_recover_as_builds_do() {
     let export = dash(&folder).args(["export", "--quiet", "--now", LATER]).assert().success();
     export.stderr(contains("was damaged"));
     // Hours that only the service level is made of.
-    sql(&folder, "UPDATE chunk SET data = x'ffffffffffff' WHERE level = 1");
+    sql(&folder, "UPDATE chunk SET data = x'ffffffffffff' WHERE key >> 32 & 7 = 1");
     let said =
         dash(&folder).args(["snapshot", "--now", LATER]).assert().success().stderr(contains("was damaged"));
     drop(said);

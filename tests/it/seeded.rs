@@ -225,6 +225,7 @@ impl Past {
         History {
             first_end_ms: self.first_end_ms.unwrap_or_default(),
             minutes: self.minutes.into_iter().collect(),
+            tens: Default::default(),
             hours: self.hours.into_iter().collect(),
             days: self.days.into_iter().collect(),
             series: listed(self.series),
