@@ -76,7 +76,7 @@ pub fn page(theme: &Theme, settings: &SiteSettings, comparisons: &[Comparison]) 
 /// The page of one comparison as a file that needs no other.
 pub fn whole_page(settings: &SiteSettings, diff: Diff) -> Result<String> {
     let theme = Theme::embedded().context("loading the theme")?;
-    let html = page(&theme, settings, &[Comparison::new("Before and after".to_owned(), diff)?])?;
+    let html = page(theme, settings, &[Comparison::new("Before and after".to_owned(), diff)?])?;
     let files: BTreeMap<&str, &[u8]> =
         theme.assets().iter().map(|asset| (asset.path.as_str(), asset.bytes)).collect();
     Ok(whole(&html, &files, None))

@@ -86,7 +86,7 @@ pub fn keep(output: &Path, manifest: &Manifest, occasion: &Occasion) -> Result<K
     let comparisons = compared::with_earlier(&archive, &index.snapshots, (&id, &summary))?;
     if !comparisons.is_empty() {
         let theme = Theme::embedded().context("loading the theme")?;
-        let html = compared::page(&theme, occasion.site, &comparisons)?;
+        let html = compared::page(theme, occasion.site, &comparisons)?;
         files.insert(CHANGES.to_owned(), page::kept(&html, CHANGES, moment_ms).into_bytes());
     }
     let mut entry = Entry {

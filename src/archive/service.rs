@@ -44,7 +44,7 @@ pub fn write(output: &Path, months: &[(Month, MonthReport)], about: &About) -> R
     let folder = of(output).join(FOLDER);
     fs::create_dir_all(&folder).with_context(|| format!("creating `{}`", folder.display()))?;
     for (month, report) in months {
-        let html = page(&theme, *month, report, about)?;
+        let html = page(theme, *month, report, about)?;
         for (ending, bytes) in [("html", html), ("csv", csv(report)?)] {
             let path = folder.join(format!("{}.{ending}", month.key()));
             disk::replace(&path, bytes.as_bytes())

@@ -5,10 +5,9 @@
 //! turned is not taken for a number. Decoding never trusts its input all the same: damaged bytes give `None`, never a
 //! panic or an allocation that the input does not pay for.
 
-use std::borrow::Cow;
-
 use crate::model::bucket::Bucket;
 use crate::model::notes::{Notes, Sample};
+use crate::model::rollup::SeriesName;
 use crate::model::sketch::{Bins, Sketch};
 
 /// First byte of every encoded chunk; a change of layout gets a new one.
@@ -67,12 +66,6 @@ pub fn take_first<'a>(input: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (bytes, rest) = input.split_at_checked(length)?;
     *input = rest;
     Some(bytes)
-}
-
-impl<T: Encode + Clone> Encode for Cow<'_, T> {
-    fn encode(&self, out: &mut Vec<u8>) {
-        T::encode(self, out);
-    }
 }
 
 impl<T: Encode + ?Sized> Encode for &T {
@@ -344,6 +337,19 @@ impl Bucket {
             bucket.total_tokens = u64::decode(input)?;
         }
         Some((bucket, latency))
+    }
+}
+
+impl Encode for SeriesName {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.operation_type.encode(out);
+        self.model.encode(out);
+    }
+}
+
+impl Decode for SeriesName {
+    fn decode(input: &mut &[u8]) -> Option<SeriesName> {
+        Some(SeriesName { operation_type: String::decode(input)?, model: String::decode(input)? })
     }
 }
 

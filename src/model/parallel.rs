@@ -1,12 +1,14 @@
 //! The same work on many values, on all cores.
 //!
 //! The threads are rayon's: started once, and woken for each piece of work. A thread that waits for work of its own
-//! does other work meanwhile, so all of this may be called from inside of it.
+//! does other work meanwhile, so all of this may be called from inside of it; it is then done by the same threads.
 
 use std::iter;
+use std::sync::LazyLock;
 use std::thread;
 
 use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 /// How many threads a build uses.
 pub fn threads() -> usize {
@@ -46,12 +48,27 @@ pub fn map_with<T: Send, Tool, R: Send>(
     let items: Vec<T> = items.into_iter().collect();
     // The last of them should end at the same time, and many small ones be handed out together.
     let few = (items.len() / (threads() * 64)).max(1);
-    items.into_par_iter().with_max_len(few).map_init(|| tool(), |tool, item| work(tool, item)).collect()
+    items.into_par_iter().with_max_len(few).map_init(&tool, &work).collect()
 }
 
 /// As [`map_with`], for work that needs no tool.
 pub fn map<T: Send, R: Send>(items: impl IntoIterator<Item = T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
     map_with(items, || (), |(), item| work(item))
+}
+
+/// The threads that build, apart from those that others divide work over: who asks a daemon for something does not
+/// wait until it has built.
+static BUILDERS: LazyLock<ThreadPool> =
+    LazyLock::new(|| ThreadPoolBuilder::new().build().expect("threads can be started"));
+
+/// Does work, and what it divides, on the threads that build.
+pub fn building<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    BUILDERS.install(work)
+}
+
+/// Begins work on the threads that build, whose end nobody waits for.
+pub fn begin(work: impl FnOnce() + Send + 'static) {
+    BUILDERS.spawn(work);
 }
 
 /// Two pieces of work side by side, `b` on the calling thread.

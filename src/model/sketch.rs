@@ -122,13 +122,15 @@ impl Sketch {
     /// The values at the quantiles `qs` (0..=1, rising) in milliseconds; `None` of an empty sketch.
     pub fn quantiles<const N: usize>(&self, qs: [f64; N]) -> [Option<f64>; N] {
         let ranks = qs.map(|q| ((q.clamp(0.0, 1.0) * self.count as f64).ceil() as u64).max(1));
-        let (mut found, mut seen) = ([None; N], 0);
+        let (mut found, mut seen, mut next) = ([None; N], 0, 0);
         for (bin, n) in self.bins() {
             seen += u64::from(n);
-            for (rank, found) in ranks.iter().zip(&mut found) {
-                if found.is_none() && seen >= *rank {
-                    *found = Some(value_of(bin));
-                }
+            while next < N && seen >= ranks[next] {
+                found[next] = Some(value_of(bin));
+                next += 1;
+            }
+            if next == N {
+                break;
             }
         }
         found
@@ -180,9 +182,15 @@ impl Bins<'_> {
 
 /// Appends a bin to the bytes of a sketch whose last bin is `before`.
 fn push(bytes: &mut Vec<u8>, before: &mut i16, (bin, count): (i16, u32)) {
-    (i64::from(bin) - i64::from(*before)).encode(bytes);
-    u64::from(count).encode(bytes);
+    let step = i32::from(bin) - i32::from(*before);
     *before = bin;
+    if let (-64..64, 0..0x80) = (step, count) {
+        // As the others, which are few, would be encoded.
+        bytes.extend_from_slice(&[((step << 1) ^ (step >> 31)) as u8, count as u8]);
+        return;
+    }
+    i64::from(step).encode(bytes);
+    u64::from(count).encode(bytes);
 }
 
 /// Places of [`Counts`]: that of zero, then those of [`LOWEST_BIN`] to [`HIGHEST_BIN`].

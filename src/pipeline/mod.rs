@@ -6,9 +6,7 @@
 pub mod facts;
 pub mod standing;
 
-use std::panic::resume_unwind;
 use std::path::Path;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -64,6 +62,8 @@ pub struct Built {
 
 /// Opens the store of the plan's site; see [`Store::open_or_renew`].
 pub fn open(plan: &Plan, patience: Duration) -> Result<Store> {
+    // Where there is news it will be needed; where there is none, nobody waits for it.
+    parallel::begin(|| drop(Theme::embedded()));
     Store::open_or_renew(plan.root, patience, plan.moment_ms)
 }
 
@@ -73,12 +73,10 @@ pub fn open(plan: &Plan, patience: Duration) -> Result<Store> {
 /// If the store, the theme or the output folder cannot be used. Logs that cannot be read are not errors:
 /// they are on the data-quality page.
 pub fn build(store: &mut Store, plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Built> {
-    store.healed(plan.moment_ms, |store| build_once(store, plan, progress))
+    parallel::building(|| store.healed(plan.moment_ms, |store| build_once(store, plan, progress)))
 }
 
 fn build_once(store: &mut Store, plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Result<Built> {
-    // Needed where there is news; where there is none, nobody waits for it.
-    let theme = thread::spawn(Theme::embedded);
     let read = read(plan, store, progress)?;
     let troubles = troubles(&read.sources);
     let next = Next::new(plan, store, &read.sources)?;
@@ -91,13 +89,11 @@ fn build_once(store: &mut Store, plan: &Plan, progress: &(dyn Fn(Progress) + Syn
             };
             let facts = facts::shown(plan, store, read.sources.clone(), changed.as_ref())?;
             let snapshot = snapshot(&facts);
-            let theme =
-                theme.join().unwrap_or_else(|panic| resume_unwind(panic)).context("loading the theme")?;
-            let ((mut site, past), stamp) = (site(&snapshot, &theme, plan.site)?, stamp(&snapshot));
+            let theme = Theme::embedded().context("loading the theme")?;
+            let ((mut site, past), stamp) = (site(&snapshot, theme, plan.site)?, stamp(&snapshot));
             drop(snapshot);
             // The minutes need the memory that the facts leave, and to leave it takes a while with many wrappers.
-            let ((), minutes) =
-                parallel::join(|| drop((facts, theme)), || facts::minutes(plan, store, &past));
+            let ((), minutes) = parallel::join(|| drop(facts), || facts::minutes(plan, store, &past));
             dataset::add_past(&mut site, past, minutes?)?;
             let published = output.publish(&site, &stamp)?;
             store.set_published(&Next::output(plan)?, &next.record(&published.manifest.id))?;

@@ -1,7 +1,5 @@
 //! Numbers and times as people read them. Nothing here ever rounds a failure away.
 
-use chrono::{DateTime, Utc};
-
 use crate::model::time::rfc3339;
 
 /// What stands where there is no value.
@@ -123,16 +121,18 @@ pub fn age(minutes: u32) -> String {
 
 /// `2026-01-25 13:05 UTC`.
 pub fn time(ms: i64) -> String {
-    at(ms).format("%Y-%m-%d %H:%M UTC").to_string()
+    to_the_minute(&rfc3339(ms))
+}
+
+/// Of a moment as [`rfc3339`] writes it.
+fn to_the_minute(moment: &str) -> String {
+    format!("{} {} UTC", &moment[..10], &moment[11..16])
 }
 
 /// `<time>` with the moment to the millisecond for machines, and to the minute for people. Safe as HTML.
 pub fn time_element(ms: i64) -> String {
-    format!("<time datetime=\"{}\">{}</time>", rfc3339(ms), time(ms))
-}
-
-fn at(ms: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp_millis(ms).unwrap_or_default()
+    let moment = rfc3339(ms);
+    format!("<time datetime=\"{moment}\">{}</time>", to_the_minute(&moment))
 }
 
 #[cfg(test)]

@@ -23,8 +23,9 @@ pub mod parquet;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -112,11 +113,16 @@ pub struct Asset {
 }
 
 impl Theme {
-    /// The default theme, which the program carries.
+    /// The default theme, which the program carries: read when it is first asked for.
     ///
     /// # Errors
     /// If a template is not valid; says where.
-    pub fn embedded() -> Result<Theme> {
+    pub fn embedded() -> Result<&'static Theme> {
+        static THEME: LazyLock<Result<Theme>> = LazyLock::new(Theme::read);
+        THEME.as_ref().map_err(|error| anyhow!("{error:#}"))
+    }
+
+    fn read() -> Result<Theme> {
         let mut paths = BTreeMap::new();
         let mut assets = Vec::new();
         for &(name, bytes, sha256) in embedded::ASSETS {

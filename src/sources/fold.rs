@@ -1,12 +1,12 @@
 //! Records into roll-ups, on all threads, with the same result as on one.
 
 use std::collections::BTreeMap;
-use std::panic::resume_unwind;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::model::accumulator::Accumulator;
 use crate::model::names::Known;
 use crate::model::operation::{Operation, Record};
+use crate::model::parallel;
 use crate::model::rollup::{Limits, Retention, Rollup};
 use crate::sources::Progress;
 use crate::sources::blocks::{Block, Planned, Queue, What};
@@ -67,13 +67,8 @@ impl std::fmt::Debug for Work<'_> {
 impl<'a> Work<'a> {
     /// Folds all blocks of the queue.
     pub fn run(self, threads: usize) -> Folded<'a> {
-        // Not on the calling thread: the memory that a thread frees serves threads to come, but not that one.
-        let rollups = std::thread::scope(|scope| {
-            let folding: Vec<_> = (0..threads).map(|_| scope.spawn(|| self.fold_blocks())).collect();
-            let joined =
-                folding.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
-            joined.collect()
-        });
+        // On the threads that do the rest of the build: what a thread frees serves nobody but itself.
+        let rollups = parallel::map(0..threads, |_| self.fold_blocks());
         let mut rollup = Rollup::sum(rollups);
         rollup.cut(self.rules.known, &self.rules.limits);
         rollup.sort_series();

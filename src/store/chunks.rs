@@ -8,7 +8,6 @@
 //! | series days | day × operation type × model | a day |
 //! | notes | – | a day |
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
@@ -19,7 +18,6 @@ use crate::model::codec::{Decode, Encode, StoredSketch, append, from_bytes, is_w
 use crate::model::history::History;
 use crate::model::notes::Notes;
 use crate::model::rollup::{Retention, SeriesName, WrapperRollup};
-use crate::model::sketch::Sketch;
 use crate::model::tens::Summing;
 use crate::store::damage::Damaged;
 
@@ -35,6 +33,12 @@ const CHUNK_SERIES_DAYS: i64 = 1;
 
 /// No chunk of any length lies here: what a span without a level asks for.
 const END_OF_TIME: i64 = i64::MAX / CHUNK_MINUTES;
+
+const GET: &str = "SELECT data FROM chunk WHERE key = ?1";
+
+/// An empty list, and one without names before it, as they are stored.
+const NO_ENTRIES: [u8; 1] = [0];
+const NO_SERIES: [u8; 2] = [0, 0];
 
 /// The bits of a row's key: those of the start, then of the level, then of the wrapper.
 const START_BITS: u32 = 32;
@@ -61,95 +65,105 @@ enum Level {
     Notes = 4,
 }
 
-/// Buckets by time. Those that come as they are to be stored are only borrowed.
-type Plain<'b> = BTreeMap<i64, Cow<'b, Bucket>>;
+/// A list of (key, bucket) in rising order, as it is stored.
+#[derive(Default)]
+struct Entries {
+    count: u64,
+    bytes: Vec<u8>,
+}
 
-impl Encode for Plain<'_> {
-    fn encode(&self, out: &mut Vec<u8>) {
-        (self.len() as u64).encode(out);
-        for (time, bucket) in self {
-            time.encode(out);
-            bucket.encode(out);
+impl Entries {
+    /// What is stored, with more added to it. What nothing is added to is copied as it is. `None` where the stored list
+    /// is damaged.
+    fn merged<K: Ord + Encode + Decode>(
+        stored: &mut &[u8],
+        new: BTreeMap<K, Vec<&Bucket>>,
+    ) -> Option<Entries> {
+        let mut merged = Entries { count: 0, bytes: Vec::with_capacity(stored.len()) };
+        let mut new = new.into_iter().peekable();
+        for _ in 0..u64::decode(stored)? {
+            let entry = *stored;
+            let key = K::decode(stored)?;
+            let (bucket, latency) = Bucket::decode_apart(stored)?;
+            while let Some((key, buckets)) = new.next_if(|(new, _)| *new < key) {
+                merged.put(&key, &buckets);
+            }
+            match new.next_if(|(new, _)| *new == key) {
+                Some((_, mut buckets)) => {
+                    let bucket = Bucket { latency: latency.sketch(), ..bucket };
+                    buckets.push(&bucket);
+                    merged.put(&key, &buckets);
+                }
+                None => {
+                    merged.count += 1;
+                    merged.bytes.extend_from_slice(&entry[..entry.len() - stored.len()]);
+                }
+            }
+        }
+        new.for_each(|(key, buckets)| merged.put(&key, &buckets));
+        stored.is_empty().then_some(merged)
+    }
+
+    /// Appends the sum of buckets.
+    fn put(&mut self, key: &impl Encode, buckets: &[&Bucket]) {
+        self.count += 1;
+        key.encode(&mut self.bytes);
+        match buckets {
+            [only] => only.encode(&mut self.bytes),
+            several => Bucket::sum(several.iter().copied()).encode(&mut self.bytes),
         }
     }
 }
 
-impl Decode for Plain<'_> {
-    fn decode(input: &mut &[u8]) -> Option<Self> {
-        let buckets: Vec<(i64, Bucket)> = Vec::decode(input)?;
-        Some(buckets.into_iter().map(|(time, bucket)| (time, Cow::Owned(bucket))).collect())
+impl Encode for Entries {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.count.encode(out);
+        out.extend_from_slice(&self.bytes);
     }
 }
 
-/// Adds buckets of one time to what is stored of it.
-fn add<'b, Key: Ord>(chunk: &mut BTreeMap<Key, Cow<'b, Bucket>>, key: Key, new: &[&'b Bucket]) {
-    let stored = chunk.remove(&key);
-    let sum = match (&stored, new) {
-        (None, [only]) => Cow::Borrowed(*only),
-        _ => Cow::Owned(Bucket::sum(stored.iter().map(Cow::as_ref).chain(new.iter().copied()))),
-    };
-    chunk.insert(key, sum);
-}
-
-/// Buckets by time and series.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct BySeries<'b> {
+/// Names of series, and (time, (place of the name, bucket)).
+#[derive(Debug, Default)]
+struct BySeries<B> {
     names: Vec<SeriesName>,
-    /// (time, index into the names) → bucket.
-    buckets: BTreeMap<(i64, u64), Cow<'b, Bucket>>,
+    buckets: Vec<(i64, (u64, B))>,
 }
 
-impl BySeries<'_> {
-    fn index(&mut self, name: &SeriesName) -> u64 {
-        let at = self.names.iter().position(|known| known == name).unwrap_or_else(|| {
-            self.names.push(name.clone());
-            self.names.len() - 1
-        });
-        at as u64
-    }
-
+impl<B: Into<Bucket>> BySeries<B> {
     /// Appends the buckets to the levels of their series.
     fn add_to(self, levels: &mut BTreeMap<SeriesName, Vec<(i64, Bucket)>>) {
-        for ((time, series), bucket) in self.buckets {
+        for (time, (series, bucket)) in self.buckets {
             let name = &self.names[series as usize];
             match levels.get_mut(name) {
-                Some(level) => level.push((time, bucket.into_owned())),
-                None => drop(levels.insert(name.clone(), vec![(time, bucket.into_owned())])),
+                Some(level) => level.push((time, bucket.into())),
+                None => drop(levels.insert(name.clone(), vec![(time, bucket.into())])),
             }
         }
     }
 }
 
-impl Encode for BySeries<'_> {
-    fn encode(&self, out: &mut Vec<u8>) {
-        (self.names.len() as u64).encode(out);
-        for name in &self.names {
-            name.operation_type.encode(out);
-            name.model.encode(out);
-        }
-        (self.buckets.len() as u64).encode(out);
-        for ((time, series), bucket) in &self.buckets {
-            time.encode(out);
-            series.encode(out);
-            bucket.encode(out);
-        }
+impl<B: Decode> Decode for BySeries<B> {
+    fn decode(input: &mut &[u8]) -> Option<Self> {
+        let names = Vec::decode(input)?;
+        let buckets: Vec<(i64, (u64, B))> = Vec::decode(input)?;
+        let known = names.len() as u64;
+        buckets.iter().all(|(_, (series, _))| *series < known).then_some(())?;
+        Some(BySeries { names, buckets })
     }
 }
 
-impl Decode for BySeries<'_> {
+/// A bucket of which only the counters are loaded.
+struct Counters(Bucket);
+
+impl Decode for Counters {
     fn decode(input: &mut &[u8]) -> Option<Self> {
-        let names: Vec<(String, String)> = Vec::decode(input)?;
-        let buckets: Vec<(i64, (u64, Bucket))> = Vec::decode(input)?;
-        let known = names.len() as u64;
-        buckets.iter().all(|(_, (series, _))| *series < known).then_some(())?;
-        let name = |(operation_type, model)| SeriesName { operation_type, model };
-        Some(BySeries {
-            names: names.into_iter().map(name).collect(),
-            buckets: buckets
-                .into_iter()
-                .map(|(time, (series, bucket))| ((time, series), Cow::Owned(bucket)))
-                .collect(),
-        })
+        Bucket::decode_apart(input).map(|(bucket, _)| Counters(bucket))
+    }
+}
+
+impl From<Counters> for Bucket {
+    fn from(Counters(bucket): Counters) -> Bucket {
+        bucket
     }
 }
 
@@ -234,19 +248,19 @@ pub fn load(connection: &Connection, wrapper: i64, span: &Span, history: &mut Hi
         history.hours.extend(hours);
     }
     let first_chunk = span.first_series_hour / CHUNK_SERIES_HOURS;
-    for (_, chunk) in chunks.since::<BySeries>(Level::SeriesHours, first_chunk)? {
+    for (_, chunk) in chunks.since::<BySeries<Bucket>>(Level::SeriesHours, first_chunk)? {
         chunk.add_to(&mut history.series);
     }
     let first_chunk = span.first_series_day / CHUNK_SERIES_DAYS;
-    for (_, mut chunk) in chunks.since::<BySeries>(Level::SeriesDays, first_chunk)? {
-        chunk.buckets.iter_mut().for_each(|(_, bucket)| bucket.to_mut().latency = Sketch::default());
+    for (_, chunk) in chunks.since::<BySeries<Counters>>(Level::SeriesDays, first_chunk)? {
         chunk.add_to(&mut history.series_days);
     }
     if history.hours.last().is_none_or(|(hour, _)| *hour < span.first_hour) {
-        for ((day, _), bucket) in chunks.newest::<BySeries>(Level::SeriesDays)?.unwrap_or_default().buckets {
+        let newest = chunks.newest::<BySeries<Bucket>>(Level::SeriesDays)?.unwrap_or_default();
+        for (day, (_, bucket)) in newest.buckets {
             match history.days.last_mut() {
                 Some(last) if last.0 == day => last.1.merge(&bucket),
-                _ => history.days.push((day, bucket.into_owned())),
+                _ => history.days.push((day, bucket)),
             }
         }
     }
@@ -297,7 +311,7 @@ struct Chunks<'a> {
 
 impl Chunks<'_> {
     fn read<T: Decode>(&self, level: Level, start: i64) -> Result<Option<T>> {
-        let mut query = self.connection.prepare_cached("SELECT data FROM chunk WHERE key = ?1")?;
+        let mut query = self.connection.prepare_cached(GET)?;
         let mut rows = query.query([key(self.wrapper, level, start)])?;
         let Some(row) = rows.next()? else { return Ok(None) };
         decode(level, start, row.get_ref(0)?.as_blob()?).map(Some)
@@ -377,15 +391,13 @@ impl Chunks<'_> {
             let chunk = by_chunk.entry(time.div_euclid(length)).or_default();
             chunk.entry(time).or_default().push(bucket);
         }
-        let mut merged = Vec::with_capacity(by_chunk.len());
-        for (start, new) in by_chunk {
-            let mut chunk: Plain = self.read(level, start)?.unwrap_or_default();
-            for (time, buckets) in new {
-                add(&mut chunk, time, &buckets);
-            }
-            merged.push(Chunk { level, start, data: to_bytes(&chunk) });
-        }
-        Ok(merged)
+        let merged = by_chunk.into_iter().map(|(start, new)| {
+            self.changed(level, start, |stored| {
+                let mut stored = stored.unwrap_or(&NO_ENTRIES);
+                Some(to_bytes(&Entries::merged(&mut stored, new)?))
+            })
+        });
+        merged.collect()
     }
 
     fn merged_series<'b>(
@@ -400,16 +412,38 @@ impl Chunks<'_> {
             let chunk = by_chunk.entry(time.div_euclid(length)).or_default();
             chunk.entry((time, name)).or_default().push(bucket);
         }
-        let mut merged = Vec::with_capacity(by_chunk.len());
-        for (start, new) in by_chunk {
-            let mut chunk: BySeries = self.read(level, start)?.unwrap_or_default();
-            for ((time, name), buckets) in new {
-                let series = chunk.index(name);
-                add(&mut chunk.buckets, (time, series), &buckets);
-            }
-            merged.push(Chunk { level, start, data: to_bytes(&chunk) });
-        }
-        Ok(merged)
+        let merged = by_chunk.into_iter().map(|(start, new)| {
+            self.changed(level, start, |stored| {
+                let mut stored = stored.unwrap_or(&NO_SERIES);
+                let mut names: Vec<SeriesName> = Vec::decode(&mut stored)?;
+                let mut place = |name: &SeriesName| {
+                    names.iter().position(|known| known == name).unwrap_or_else(|| {
+                        names.push(name.clone());
+                        names.len() - 1
+                    })
+                };
+                let new = new.into_iter().map(|((time, name), new)| ((time, place(name) as u64), new));
+                let entries = Entries::merged(&mut stored, new.collect())?;
+                Some(to_bytes(&(names, entries)))
+            })
+        });
+        merged.collect()
+    }
+
+    /// A chunk as it is after a change, which is given what it holds now, if it is there, still encoded.
+    fn changed(
+        &self,
+        level: Level,
+        start: i64,
+        change: impl FnOnce(Option<&[u8]>) -> Option<Vec<u8>>,
+    ) -> Result<Chunk> {
+        let mut query = self.connection.prepare_cached(GET)?;
+        let mut rows = query.query([key(self.wrapper, level, start)])?;
+        let changed = match rows.next()? {
+            Some(row) => value_of(row.get_ref(0)?.as_blob()?).and_then(|stored| change(Some(stored))),
+            None => change(None),
+        };
+        Ok(Chunk { level, start, data: changed.with_context(|| damaged(level, start))? })
     }
 }
 

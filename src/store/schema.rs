@@ -107,10 +107,10 @@ fn tables(connection: &Connection) -> Result<Vec<String>> {
 }
 
 /// A chunk takes some ten thousand bytes, and SQLite reads and writes it a page at a time.
-const PAGE_BYTES: i64 = 16 * 1024;
+const PAGE_BYTES: i64 = 8 * 1024;
 
-/// Of the log, which is moved into the file when it is as long: 2 MB.
-const LOGGED_PAGES: i64 = 128;
+/// Of the log, which is moved into the file when it is as long: 4 MB.
+const LOGGED_PAGES: i64 = 512;
 
 /// What a connection keeps which only reads, in KB.
 const CACHED_KB: i64 = 256;

@@ -46,9 +46,7 @@ fn turn_a_bit(folder: &Folder, order: &str) {
     let mut data: Vec<u8> =
         connection.query_row(&format!("SELECT data {first}"), [], |row| row.get(0)).expect("it is stored");
     *data.last_mut().expect("it is not empty") ^= 1;
-    let update = format!(
-        "UPDATE chunk SET data = ?1 WHERE key = (SELECT key {first})"
-    );
+    let update = format!("UPDATE chunk SET data = ?1 WHERE key = (SELECT key {first})");
     connection.execute(&update, [data]).expect("it can be written");
 }
 

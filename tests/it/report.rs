@@ -18,7 +18,7 @@ const PUBLISHED: &str = "snapshot.js";
 
 fn site_of(facts: &Facts) -> Site {
     let theme = Theme::embedded().expect("the embedded theme is valid");
-    render(&snapshot(facts), &theme, &SiteSettings::default()).expect("every page renders")
+    render(&snapshot(facts), theme, &SiteSettings::default()).expect("every page renders")
 }
 
 fn text<'a>(site: &'a Site, path: &str) -> &'a str {
@@ -191,7 +191,7 @@ fn old_data_is_told_before_what_it_says() {
         let facts = Facts { moment_ms: newest + minutes * 60_000, ..facts.clone() };
         let settings = SiteSettings { stale_minutes, ..SiteSettings::default() };
         let theme = Theme::embedded().expect("the embedded theme is valid");
-        let site = render(&snapshot(&facts), &theme, &settings).expect("every page renders");
+        let site = render(&snapshot(&facts), theme, &settings).expect("every page renders");
         text(&site, "index.html").to_owned()
     };
     assert!(!page(14, 15).contains("Old data"));

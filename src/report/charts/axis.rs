@@ -140,8 +140,10 @@ pub fn time_ticks(from_ms: i64, to_ms: i64) -> Vec<Tick> {
 /// `12:30`, and midnight as the day that begins: `Jan 25`.
 fn moment(at_ms: i64) -> String {
     let at = DateTime::<Utc>::from_timestamp_millis(at_ms).unwrap_or_default();
-    let pattern = if at.num_seconds_from_midnight() == 0 { "%b %-d" } else { "%H:%M" };
-    at.format(pattern).to_string()
+    match at.num_seconds_from_midnight() {
+        0 => at.format("%b %-d").to_string(),
+        _ => format!("{:02}:{:02}", at.hour(), at.minute()),
+    }
 }
 
 #[cfg(test)]
