@@ -10,11 +10,13 @@ use crate::archive::list;
 use crate::cli::Common;
 use crate::cli::site::Site;
 use crate::cli::talk::{Talk, counted};
+use crate::model::parallel;
 use crate::pipeline::{self, Built};
 use crate::store::lock::PATIENCE;
 
 pub fn run(common: &Common, talk: &Talk) -> Result<()> {
     let begun = Instant::now();
+    parallel::keep_memory();
     let site = Site::open(common)?;
     let plan = site.plan();
     let mut store = pipeline::open(&plan, PATIENCE)?;

@@ -3,6 +3,7 @@
 //! The threads are rayon's: started once, and woken for each piece of work. A thread that waits for work of its own
 //! does other work meanwhile, so all of this may be called from inside of it; it is then done by the same threads.
 
+use std::hint::black_box;
 use std::iter;
 use std::sync::LazyLock;
 use std::thread;
@@ -60,6 +61,24 @@ pub fn map<T: Send, R: Send>(items: impl IntoIterator<Item = T>, work: impl Fn(T
 /// wait until it has built.
 static BUILDERS: LazyLock<ThreadPool> =
     LazyLock::new(|| ThreadPoolBuilder::new().build().expect("threads can be started"));
+
+/// Bytes that a thread that builds is likely to need, and more.
+const ROOM: usize = 8 << 20;
+
+/// For a process that ends with its build: the threads that build keep what memory they get.
+///
+/// A thread's heap grows a page at a time in glibc, and every large piece is asked of the system and given back. But once
+/// a larger piece was given back, pieces up to its size come from the heap, and the heap shrinks no more (`mallopt(3)`,
+/// on `M_MMAP_THRESHOLD`); and what a heap has grown to it does not grow to again. None of it takes memory before it is
+/// used.
+pub fn keep_memory() {
+    reserve(2 * ROOM);
+    BUILDERS.spawn_broadcast(|_| reserve(ROOM));
+}
+
+fn reserve(bytes: usize) {
+    drop(black_box(Vec::<u8>::with_capacity(bytes)));
+}
 
 /// Does work, and what it divides, on the threads that build.
 pub fn building<R: Send>(work: impl FnOnce() -> R + Send) -> R {

@@ -8,6 +8,7 @@ use tera::Context;
 
 use crate::analysis::snapshot::Snapshot;
 use crate::model::notes::Sample;
+use crate::model::parallel;
 use crate::model::rollup::InFlight;
 use crate::report::charts::table::Row;
 use crate::report::pages::chart::ChartView;
@@ -73,11 +74,12 @@ fn built(snapshot: &Snapshot, context: &mut Context) {
 }
 
 /// Charts as templates read them, by name.
-fn charts<S>(rows: &[Row<S>], of: &S, chosen: &str) -> Result<BTreeMap<&'static str, ChartView>> {
+fn charts<S: Sync>(rows: &[Row<S>], of: &S, chosen: &str) -> Result<BTreeMap<&'static str, ChartView>> {
     let view = |row: &Row<S>| {
         let draw = |at| (row.draw)(of, at);
         let view = if row.ranged { ChartView::ranged(chosen, draw) } else { ChartView::single(draw(0)) };
         Ok((row.name, view?))
     };
-    rows.iter().map(view).collect()
+    // Charts are most of a page, and pages are few: without, the last page would be waited for.
+    parallel::map(rows, view).into_iter().collect()
 }
