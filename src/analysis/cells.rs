@@ -15,6 +15,7 @@ use crate::analysis::window::{MINUTE_HOURS, Window, drawn_minutes};
 use crate::model::bucket::Bucket;
 use crate::model::history::{merged, slice};
 use crate::model::notes::OTHER;
+use crate::model::parallel;
 use crate::model::sketch::Sketch;
 use crate::model::time::MINUTE_MS;
 
@@ -72,8 +73,7 @@ pub struct WrapperCells {
 pub fn ranges(facts: &Facts, wrapper: &WrapperFacts) -> (Vec<Range>, WrapperCells) {
     let models = ranked(model_totals(wrapper));
     let errors = ranked(error_totals(wrapper));
-    let (mut ranges, mut cells) = (Vec::new(), Vec::new());
-    for &(label, hours) in &RANGES {
+    let each = parallel::map(&RANGES, |&(label, hours)| {
         let window = Window::last_hours(facts.moment_ms, hours);
         let step_minutes = drawn_minutes(hours);
         let buckets = window.cells(&wrapper.history, step_minutes);
@@ -83,7 +83,7 @@ pub fn ranges(facts: &Facts, wrapper: &WrapperFacts) -> (Vec<Range>, WrapperCell
         let by_latency: Vec<_> = by_latency.collect();
         let total = merged(&by_latency);
         let points = by_latency.into_iter().map(|(at, bucket)| (at, bucket.latency)).collect();
-        cells.push(RangeCells {
+        let cells = RangeCells {
             latency: Latencies {
                 cells: Cells { window, step_minutes: coarse.latency, points },
                 total: total.latency.clone(),
@@ -95,12 +95,13 @@ pub fn ranges(facts: &Facts, wrapper: &WrapperFacts) -> (Vec<Range>, WrapperCell
             },
             models: model_cells(wrapper, whole, coarse.names, &models),
             errors: error_cells(wrapper, whole, coarse.names, &errors),
-        });
+        };
         let credit = facts.settings.health.fallback_credit;
         let points = buckets.iter().map(|(at, bucket)| (*at, Figures::of(bucket, credit))).collect();
         let total = Figures::of(&total, credit);
-        ranges.push(Range { label, hours, window, step_minutes, points, total });
-    }
+        (Range { label, hours, window, step_minutes, points, total }, cells)
+    });
+    let (ranges, cells) = each.into_iter().unzip();
     (ranges, WrapperCells { models, errors, ranges: cells })
 }
 

@@ -77,9 +77,21 @@ impl<'k> Accumulator<'k> {
         self.wrappers[wrapper].add(operation, series, &self.retention);
     }
 
-    /// What was added, cut to the limits.
-    pub fn finish(mut self) -> Rollup {
+    /// How many buckets are gathered, but for those that are being filled.
+    pub fn len(&self) -> usize {
+        let buckets = |gathering: &Gathering| gathering.rollup.minutes.len() + gathering.rollup.hours.len();
+        self.wrappers.iter().map(buckets).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.wrappers.is_empty()
+    }
+
+    /// What was added since it was handed over last, cut to the limits.
+    pub fn hand_over(&mut self) -> Rollup {
         let mut rollup = self.take();
+        self.by_name.clear();
+        self.places.clear();
         rollup.cut(self.known, &self.limits);
         rollup
     }
@@ -331,15 +343,18 @@ mod tests {
         fn it_is_the_same_as_adding_one_by_one_however_it_is_shared_out(
             operations in operations(),
             stored in prop::collection::vec((0u8..9, 0u8..9), 0..5),
-            share in 1usize..50,
+            (share, hand_over) in (1usize..50, 1usize..100),
         ) {
             let known = known(&stored);
             let mut fast = [0, 1].map(|_| Accumulator::new(RETENTION, LIMITS, &known));
+            let mut merged = Rollup::default();
             for (at, operation) in operations.iter().enumerate() {
                 fast[at / share % 2].add(operation);
+                if at % hand_over == 0 {
+                    merged.merge(fast[0].hand_over());
+                }
             }
-            let mut merged = Rollup::default();
-            fast.into_iter().for_each(|part| merged.merge(part.finish()));
+            fast.iter_mut().for_each(|part| merged.merge(part.hand_over()));
             merged.cut(&known, &LIMITS);
             merged.sort_series();
             prop_assert_eq!(merged, plain(&operations, &known));
@@ -355,7 +370,7 @@ mod tests {
             accumulator.add(&operation(((100, 0, name), 100_000_000, None, false)));
             assert!(accumulator.wrappers.len() <= most(LIMITS.wrappers) + 1);
         }
-        let rollup = accumulator.finish();
+        let rollup = accumulator.hand_over();
         assert_eq!(rollup.wrappers.len(), 4);
         assert!(["w100", "w101", OTHER].iter().all(|name| rollup.wrappers.contains_key(*name)));
         let models: Vec<_> = rollup.wrappers["w100"].series.iter().map(|name| name.model.as_str()).collect();
@@ -372,6 +387,6 @@ mod tests {
         let operation = |at: u64| operation(((0, 0, 0), 100_000_000, Some(at * 1_000_000), false));
         let operations: Vec<_> = (0..3 * WAITING as u64).map(operation).collect();
         operations.iter().for_each(|operation| fast.add(operation));
-        assert_eq!(fast.finish(), plain(&operations, &known));
+        assert_eq!(fast.hand_over(), plain(&operations, &known));
     }
 }

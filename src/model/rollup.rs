@@ -9,7 +9,6 @@ use crate::model::bucket::Bucket;
 use crate::model::names::{Known, beyond, rank};
 use crate::model::notes::{Notes, OTHER};
 use crate::model::operation::Operation;
-use crate::model::parallel;
 use crate::model::sketch::bin_of;
 use crate::model::time::{DAY_MS, HOUR_MS, MINUTE_MS, day_of, hour_of, minute_of};
 
@@ -106,27 +105,12 @@ impl Rollup {
     }
 
     pub fn merge(&mut self, other: Rollup) {
-        *self = Rollup::sum(vec![std::mem::take(self), other]);
-    }
-
-    /// Roll-ups merged into one, on all cores.
-    pub fn sum(mut parts: Vec<Rollup>) -> Rollup {
-        parts.retain(|part| !part.is_empty());
-        if parts.len() <= 1 {
-            return parts.pop().unwrap_or_default();
+        for (name, theirs) in other.wrappers {
+            match self.wrappers.get_mut(&name) {
+                Some(ours) => ours.merge(theirs),
+                None => drop(self.wrappers.insert(name, theirs)),
+            }
         }
-        let mut by_name: FxHashMap<String, Vec<WrapperRollup>> = FxHashMap::default();
-        for (name, part) in parts.into_iter().flat_map(|part| part.wrappers) {
-            by_name.entry(name).or_default().push(part);
-        }
-        let merged = parallel::map(by_name, |(name, parts)| {
-            let merged = parts.into_iter().reduce(|mut sum, part| {
-                sum.merge(part);
-                sum
-            });
-            (name, merged.unwrap_or_default())
-        });
-        Rollup { wrappers: merged.into_iter().collect() }
     }
 
     /// Sums what goes beyond the limits as [`OTHER`]. Roll-ups may be cut before they are merged too: that

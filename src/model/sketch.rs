@@ -236,10 +236,13 @@ impl Counts {
         // Two bytes a bin are most often what it takes; to cut off more would leave holes in memory.
         let bins = self.places[places.clone()].iter().filter(|&&count| count > 0).count();
         let (mut bytes, mut before, mut all) = (Vec::with_capacity(2 * bins + 1), 0, 0);
-        for place in places.clone() {
-            let bin = if place == 0 { ZERO_BIN } else { LOWEST_BIN + (place - 1) as i16 };
-            let count = self.places[place];
-            if count > 0 {
+        // Between the bins of few values lie many empty ones, which are passed over together.
+        for (at, some) in self.places[places.clone()].chunks(8).enumerate() {
+            if some.iter().all(|&count| count == 0) {
+                continue;
+            }
+            for (place, &count) in (places.start + 8 * at..).zip(some).filter(|(_, count)| **count > 0) {
+                let bin = if place == 0 { ZERO_BIN } else { LOWEST_BIN + (place - 1) as i16 };
                 push(&mut bytes, &mut before, (bin, count));
                 all += u64::from(count);
             }

@@ -48,6 +48,12 @@ pub struct Folded<'a> {
     pub tallies: Vec<Tally>,
 }
 
+/// How many blocks a thread folds, and how many buckets it gathers, before it hands them over. All threads come by the
+/// same minutes and hours: to hold them once takes half the memory, and they are merged while others read. But in a log
+/// without order, buckets are many and the same ones come again.
+const BLOCKS: u64 = if cfg!(test) { 3 } else { 128 };
+const BUCKETS: usize = if cfg!(test) { 4 } else { 2048 };
+
 /// What the threads share.
 pub struct Work<'a> {
     pub files: &'a [Planned<'a>],
@@ -56,6 +62,7 @@ pub struct Work<'a> {
     pub progress: &'a (dyn Fn(Progress) + Sync),
     pub queue: Mutex<Queue<'a>>,
     pub order: Mutex<Order>,
+    pub rollup: Mutex<Rollup>,
 }
 
 impl std::fmt::Debug for Work<'_> {
@@ -68,9 +75,8 @@ impl<'a> Work<'a> {
     /// Folds all blocks of the queue.
     pub fn run(self, threads: usize) -> Folded<'a> {
         // On the threads that do the rest of the build: what a thread frees serves nobody but itself.
-        let rollups = parallel::map(0..threads, |_| self.fold_blocks());
-        let mut rollup = Rollup::sum(rollups);
-        rollup.cut(self.rules.known, &self.rules.limits);
+        parallel::map(0..threads, |_| self.fold_blocks());
+        let mut rollup = self.rollup.into_inner().unwrap_or_else(PoisonError::into_inner);
         rollup.sort_series();
         let order = self.order.into_inner().unwrap_or_else(PoisonError::into_inner);
         let queue = self.queue.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -78,26 +84,37 @@ impl<'a> Work<'a> {
     }
 
     /// One thread's share: takes a block, folds it, and hands in what depends on the order of blocks.
-    fn fold_blocks(&self) -> Rollup {
+    fn fold_blocks(&self) {
         let mut accumulator = Accumulator::new(self.rules.retention, self.rules.limits, self.rules.known);
         let (mut buffer, mut observed) = (Vec::new(), Observed::default());
-        loop {
+        for taken in 1u64.. {
             let (block, bytes_done) = {
                 let mut queue = lock(&self.queue);
-                let Some(block) = queue.next(&mut buffer) else { return accumulator.finish() };
+                let Some(block) = queue.next(&mut buffer) else { break };
                 (block, queue.progress())
             };
             let layout = self.files[block.file].layout;
             let reader = Reader { layout, max_line_bytes: self.rules.max_line_bytes };
-            let (accumulator, observed, tally) = (&mut accumulator, &mut observed, Tally::default());
+            let (folded, observed, tally) = (&mut accumulator, &mut observed, Tally::default());
             let latest_ms = self.rules.now_ms.saturating_add(AHEAD_MS);
-            let mut folding = Folding { reader, accumulator, observed, tally, latest_ms };
+            let mut folding = Folding { reader, accumulator: folded, observed, tally, latest_ms };
             folding.block(&block, &buffer[..block.len]);
             let Folding { tally, observed, .. } = folding;
             let events = observed.take();
             let records = lock(&self.order).push(block.sequence, Share { file: block.file, tally, events });
             (self.progress)(Progress { bytes_done, bytes_total: self.bytes_total.max(bytes_done), records });
+            if taken % BLOCKS == 0 && accumulator.len() >= BUCKETS {
+                self.collect(accumulator.hand_over());
+            }
         }
+        self.collect(accumulator.hand_over());
+    }
+
+    /// Takes what one thread has gathered.
+    fn collect(&self, part: Rollup) {
+        let mut rollup = lock(&self.rollup);
+        rollup.merge(part);
+        rollup.cut(self.rules.known, &self.rules.limits);
     }
 }
 

@@ -136,6 +136,7 @@ fn read_in_blocks(reading: &Reading, block_bytes: usize) -> Read {
         progress: reading.progress,
         order: Mutex::new(Order::new(files.len(), Flights::new(reading.in_flight))),
         queue: Mutex::new(Queue::new(&files, root, ledger, bounds)),
+        rollup: Mutex::default(),
     };
     let Folded { queue, rollup, flights, tallies } = work.run(reading.threads);
     let sum = |of: fn(&fold::Tally) -> u64| tallies.iter().map(of).sum();
