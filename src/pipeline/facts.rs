@@ -14,7 +14,6 @@ use crate::model::quality::{FileState, SourceState};
 use crate::model::tens::TEN;
 use crate::model::time::{hour_of, minute_of};
 use crate::pipeline::Plan;
-use crate::report::dataset::Past;
 use crate::store::Store;
 use crate::store::chunks::Span;
 
@@ -79,13 +78,8 @@ fn wrappers(plan: &Plan, store: &Store, ids: Vec<WrapperId>, span: &Span) -> Res
     Ok(wrappers.map(|(id, history)| WrapperFacts::whole(id, history)).collect())
 }
 
-/// What the published dataset has of the minutes of wrappers, in their order.
-pub fn minutes(plan: &Plan, store: &Store, past: &[Past]) -> Result<Vec<Vec<u8>>> {
-    let ids: Vec<_> = past.iter().map(|past| &past.id).collect();
-    store.minutes(&ids, first_kept_minute(plan))
-}
-
-fn first_kept_minute(plan: &Plan) -> i64 {
+/// The oldest minute that the published dataset has.
+pub fn first_kept_minute(plan: &Plan) -> i64 {
     plan.store.retention(plan.moment_ms).first_minute
 }
 

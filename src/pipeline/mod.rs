@@ -19,7 +19,7 @@ use crate::model::quality::SourceState;
 use crate::model::time::rfc3339;
 use crate::pipeline::standing::{Next, Stands};
 use crate::publish::manifest::SourceEntry;
-use crate::publish::{Published, Stamp, Standing};
+use crate::publish::{Later, Published, Stamp, Standing};
 use crate::report::dataset::Past;
 use crate::report::site::Site;
 use crate::report::{SiteSettings, Theme, dataset, datasets, render, summary};
@@ -30,7 +30,7 @@ use crate::sources::{self, Progress};
 use crate::store::chunks::Span;
 use crate::store::lock::PATIENCE;
 use crate::store::settings::StoreSettings;
-use crate::store::{Reading, Store};
+use crate::store::{Minutes, Reading, Store};
 
 /// Everything a build is a function of, besides the logs themselves.
 #[derive(Clone, Copy, Debug)]
@@ -90,12 +90,14 @@ fn build_once(store: &mut Store, plan: &Plan, progress: &(dyn Fn(Progress) + Syn
             let facts = facts::shown(plan, store, read.sources.clone(), changed.as_ref())?;
             let snapshot = snapshot(&facts);
             let theme = Theme::embedded().context("loading the theme")?;
-            let ((mut site, past), stamp) = (site(&snapshot, theme, plan.site)?, stamp(&snapshot));
+            let ((site, past), stamp) = (site(&snapshot, theme, plan.site)?, stamp(&snapshot));
             drop(snapshot);
-            // The minutes need the memory that the facts leave, and to leave it takes a while with many wrappers.
-            let ((), minutes) = parallel::join(|| drop(facts), || facts::minutes(plan, store, &past));
-            dataset::add_past(&mut site, past, minutes?)?;
-            let published = output.publish(&site, &stamp)?;
+            let published = {
+                let minutes = store.minutes(facts::first_kept_minute(plan));
+                let later: Vec<_> = past.iter().map(|past| past_file(past, minutes)).collect();
+                // To leave memory takes a while with many wrappers.
+                parallel::join(|| drop(facts), || output.publish_with(&site, &later, &stamp)).1?
+            };
             store.set_published(&Next::output(plan)?, &next.record(&published.manifest.id))?;
             published
         }
@@ -209,6 +211,10 @@ fn site(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Result<(
     let (mut site, (data, past)) = (pages.context("rendering the pages")?, data?);
     site.merge(data)?;
     Ok((site, past))
+}
+
+fn past_file<'a>(past: &'a Past, minutes: Minutes<'a>) -> Later<'a> {
+    Later { path: past.path(), make: Box::new(move || Ok(past.file(minutes.of(&past.id)?))) }
 }
 
 fn stamp(snapshot: &Snapshot) -> Stamp {

@@ -8,6 +8,7 @@
 pub mod manifest;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -31,6 +32,19 @@ pub struct Stamp {
     /// End of the newest operation.
     pub last_data_ms: Option<i64>,
     pub sources: Vec<SourceEntry>,
+}
+
+/// A file that is made when its turn comes, so that no two of them need be in memory on one thread.
+pub struct Later<'a> {
+    /// As of a [`Site`]'s files.
+    pub path: String,
+    pub make: Box<dyn Fn() -> Result<Vec<u8>> + Sync + 'a>,
+}
+
+impl fmt::Debug for Later<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Later").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 /// What publishing did.
@@ -98,8 +112,17 @@ impl Standing {
     /// If a path of the site is taken by a file that dash did not write, or if something cannot be written; the last
     /// snapshot then still stands.
     pub fn publish(&self, site: &Site, stamp: &Stamp) -> Result<Published> {
+        self.publish_with(site, &[], stamp)
+    }
+
+    /// The same, with files that are made when their turn comes.
+    ///
+    /// # Errors
+    /// As [`Standing::publish`], and those of making the files.
+    pub fn publish_with(&self, site: &Site, later: &[Later], stamp: &Stamp) -> Result<Published> {
         let output = &self.output;
         fs::create_dir_all(output).with_context(|| format!("creating the folder `{}`", output.display()))?;
+        let begun = parallel::map(later, |file| self.begin(file));
         let content: Vec<_> = site.files().iter().collect();
         let hashes = parallel::map(&content, |(path, bytes)| {
             site.known_hash(path).map_or_else(|| sha256(bytes), str::to_owned)
@@ -109,9 +132,16 @@ impl Standing {
             let entry = FileEntry { size: bytes.len() as u64, sha256 };
             if !self.stands(path, &entry) {
                 self.check_owner(path, bytes)?;
-                dirty.push((path.as_str(), &bytes[..]));
+                dirty.push((path.as_str(), Some(&bytes[..])));
             }
             files.insert(path.clone(), entry);
+        }
+        for (Later { path, .. }, begun) in later.iter().zip(begun) {
+            let (entry, is_dirty) = begun?;
+            dirty.extend(is_dirty.then_some((path.as_str(), None)));
+            if files.insert(path.clone(), entry).is_some() {
+                bail!("two parts of the site write `{path}`; rename one of them");
+            }
         }
         for path in site.kept() {
             let known = self.known(path);
@@ -119,24 +149,44 @@ impl Standing {
             files.insert(path.clone(), entry.clone());
         }
         let manifest = manifest(stamp, files, self.manifest.as_ref());
-        let script = snapshot_script(&manifest);
-        self.check_owner(SNAPSHOT_SCRIPT, script.as_bytes())?;
-        let gone = self.gone(&manifest);
+        self.put(&manifest, &dirty)
+    }
 
+    /// Puts what is dirty in place, removes what is gone, and the manifest comes last. Without bytes, a file lies
+    /// beside its place already.
+    fn put(&self, manifest: &Manifest, dirty: &[(&str, Option<&[u8]>)]) -> Result<Published> {
+        let output = &self.output;
+        let script = snapshot_script(manifest);
+        self.check_owner(SNAPSHOT_SCRIPT, script.as_bytes())?;
+        let gone = self.gone(manifest);
         let paths = dirty.iter().map(|(path, _)| *path).chain(gone.iter().map(String::as_str));
         let journal: String = paths.flat_map(|path| [path, "\n"]).collect();
         write(output, JOURNAL, journal.as_bytes())?;
-        parallel::map(&dirty, |(path, bytes)| write(output, path, bytes))
-            .into_iter()
-            .collect::<Result<()>>()?;
+        let put = |(path, bytes): &(&str, Option<&[u8]>)| match bytes {
+            Some(bytes) => write(output, path, bytes),
+            None => finish(output, path),
+        };
+        parallel::map(dirty, put).into_iter().collect::<Result<()>>()?;
         write(output, SNAPSHOT_SCRIPT, script.as_bytes())?;
-        write(output, MANIFEST, &serde_json::to_vec_pretty(&manifest)?)?;
+        write(output, MANIFEST, &serde_json::to_vec_pretty(manifest)?)?;
         for path in &gone {
             remove(output, path)?;
             remove(output, &unfinished(path))?;
         }
         remove(output, JOURNAL)?;
-        Ok(Published { manifest, written: dirty.len(), removed: gone.len() })
+        Ok(Published { manifest: manifest.clone(), written: dirty.len(), removed: gone.len() })
+    }
+
+    /// Makes a file, and writes it beside its place where it is not what stands there.
+    fn begin(&self, Later { path, make }: &Later) -> Result<(FileEntry, bool)> {
+        let bytes = make()?;
+        let entry = FileEntry { size: bytes.len() as u64, sha256: sha256(&bytes) };
+        let is_dirty = !self.stands(path, &entry);
+        if is_dirty {
+            self.check_owner(path, &bytes)?;
+            begin(&self.output, path, &bytes)?;
+        }
+        Ok((entry, is_dirty))
     }
 
     fn known(&self, path: &str) -> Option<&FileEntry> {
@@ -234,19 +284,28 @@ fn is_foreign(path: &Path, bytes: &[u8]) -> bool {
 
 /// Puts a whole file in place: readers see the old one or the new one.
 fn write(output: &Path, path: &str, bytes: &[u8]) -> Result<()> {
-    let (target, unfinished) = (output.join(path), output.join(unfinished(path)));
-    let folder = target.parent().expect("a path below the output folder has a parent");
-    let put = || -> io::Result<()> {
-        match fs::write(&unfinished, bytes) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                fs::create_dir_all(folder)?;
-                fs::write(&unfinished, bytes)?;
-            }
-            written => written?,
+    begin(output, path, bytes)?;
+    finish(output, path)
+}
+
+/// Writes a file beside its place.
+fn begin(output: &Path, path: &str, bytes: &[u8]) -> Result<()> {
+    let unfinished = output.join(unfinished(path));
+    let folder = unfinished.parent().expect("a path below the output folder has a parent");
+    let written = match fs::write(&unfinished, bytes) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            fs::create_dir_all(folder).and_then(|()| fs::write(&unfinished, bytes))
         }
-        replace(&unfinished, &target)
+        written => written,
     };
-    put().with_context(|| format!("writing `{}`", target.display()))
+    written.with_context(|| format!("writing `{}`", output.join(path).display()))
+}
+
+/// Puts what lies beside a place there.
+fn finish(output: &Path, path: &str) -> Result<()> {
+    let target = output.join(path);
+    replace(&output.join(unfinished(path)), &target)
+        .with_context(|| format!("writing `{}`", target.display()))
 }
 
 /// Renames a file over another. On Linux both change places first: ext4 begins to write a file to the disk when it is

@@ -44,7 +44,22 @@ pub struct Past {
     history: Vec<u8>,
 }
 
-/// Adds the facts to a site, but for what [`add_past`] adds.
+impl Past {
+    /// Where the file lies in the site.
+    pub fn path(&self) -> String {
+        history_path(&self.id.slug)
+    }
+
+    /// The file; `minutes` are as they are stored.
+    pub fn file(&self, minutes: Vec<u8>) -> Vec<u8> {
+        // Most of the file, which is why they come first: nothing of them is copied.
+        let mut bytes = minutes;
+        append(&mut bytes, &self.history);
+        bytes
+    }
+}
+
+/// Adds the facts to a site, but for the files of wrappers that changed.
 pub fn add(site: &mut Site, facts: &Facts, settings: &SiteSettings) -> Result<Vec<Past>> {
     let index = Index {
         title: settings.title.clone(),
@@ -62,17 +77,6 @@ pub fn add(site: &mut Site, facts: &Facts, settings: &SiteSettings) -> Result<Ve
         history: write_history(&wrapper.history, facts.moment_ms),
     };
     Ok(parallel::map(changed, past))
-}
-
-/// Adds the files of wrappers that changed; `minutes` of each are as they are stored.
-pub fn add_past(site: &mut Site, past: Vec<Past>, minutes: Vec<Vec<u8>>) -> Result<()> {
-    for (Past { id, history }, minutes) in past.into_iter().zip(minutes) {
-        // Most of the file, which is why they come first: nothing of them is copied.
-        let mut bytes = minutes;
-        append(&mut bytes, &history);
-        site.add(history_path(&id.slug), bytes)?;
-    }
-    Ok(())
 }
 
 /// Reads the index back.

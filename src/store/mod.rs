@@ -69,6 +69,21 @@ pub struct Reading {
     pub in_flight: Vec<InFlight>,
 }
 
+/// Reads minutes as they are stored, on any thread; see [`chunks::minutes`].
+#[derive(Clone, Copy, Debug)]
+pub struct Minutes<'s> {
+    readers: &'s Readers,
+    first: i64,
+}
+
+impl Minutes<'_> {
+    pub fn of(&self, wrapper: &WrapperId) -> Result<Vec<u8>> {
+        let reader = self.readers.reader();
+        let connection = reader.connection()?;
+        chunks::minutes(connection, row_of(connection, wrapper)?.0, self.first)
+    }
+}
+
 impl Store {
     /// Opens or creates the store of the site in `root`. Waits a moment for another build to end, since most
     /// take less.
@@ -208,15 +223,9 @@ impl Store {
         parallel::map_with(wrappers, || readers.reader(), read).into_iter().collect()
     }
 
-    /// The minutes of some wrappers from `first` on as they are stored, for the published dataset; see
-    /// [`chunks::minutes`].
-    pub fn minutes(&self, wrappers: &[&WrapperId], first: i64) -> Result<Vec<Vec<u8>>> {
-        let readers = &self.readers;
-        let read = |reader: &mut Reader, wrapper: &&WrapperId| {
-            let connection = reader.connection()?;
-            chunks::minutes(connection, row_of(connection, wrapper)?.0, first)
-        };
-        parallel::map_with(wrappers, || readers.reader(), read).into_iter().collect()
+    /// The minutes from `first` on, for the published dataset.
+    pub fn minutes(&self, first: i64) -> Minutes<'_> {
+        Minutes { readers: &self.readers, first }
     }
 
     /// How many readings with news there have been.

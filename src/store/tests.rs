@@ -97,7 +97,7 @@ fn minutes_are_handed_out_by_chunks() {
     let history = store.histories(&ids, |_| span).expect("the store answers").remove(0);
     // From the quarter of a day on that the span begins in.
     assert_eq!(history.minutes, whole[720..]);
-    let stored = store.minutes(&[&ids[0]], 370).expect("the store answers").remove(0);
+    let stored = store.minutes(370).of(&ids[0]).expect("the store answers");
     let (mut rest, mut minutes) = (&stored[..], Vec::<(i64, Bucket)>::new());
     while !rest.is_empty() {
         let chunk = take_first(&mut rest).expect("chunks with their lengths");

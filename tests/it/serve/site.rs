@@ -65,8 +65,9 @@ pub fn publish_files(output: &Path, facts: &Facts, paths: &[&str]) -> String {
 fn finish(mut site: Site, output: &Path, facts: &Facts) -> String {
     let settings = SiteSettings { title: "Made up".to_owned(), ..SiteSettings::default() };
     let past = dataset::add(&mut site, facts, &settings).expect("it serialises");
-    let minutes = facts.wrappers.iter().map(|wrapper| stored(&wrapper.history.minutes)).collect();
-    dataset::add_past(&mut site, past, minutes).expect("the paths are free");
+    for (past, wrapper) in past.iter().zip(&facts.wrappers) {
+        site.add(past.path(), past.file(stored(&wrapper.history.minutes))).expect("the path is free");
+    }
     let stamp = Stamp { moment_ms: facts.moment_ms, last_data_ms: None, sources: Vec::new() };
     let standing = Standing::look(output).expect("it can be looked at");
     standing.publish(&site, &stamp).expect("it is written").manifest.id
