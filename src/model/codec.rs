@@ -11,7 +11,7 @@ use crate::model::rollup::SeriesName;
 use crate::model::sketch::{Bins, Sketch};
 
 /// First byte of every encoded chunk; a change of layout gets a new one.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 
 /// Appends a value to bytes.
 pub trait Encode {

@@ -47,8 +47,7 @@ const LOWEST_BIN: i16 = -690;
 const HIGHEST_BIN: i16 = 1382;
 
 /// Counts by logarithmic bin, as they are stored: bins in rising order, each as its distance from the one before it
-/// and its count, both of variable length (see [`crate::model::codec`]). A bin of a minute takes two bytes, and to
-/// load a sketch is to copy it.
+/// and its count (see `form`). A bin takes a byte or two, and to load a sketch is to copy it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sketch {
     count: u64,
@@ -156,40 +155,72 @@ impl Bins<'_> {
     }
 }
 
+/// How a bin begins in the bytes of a sketch; its first byte tells how long it is. Dense sketches, which are the large
+/// ones, take a byte a bin.
+mod form {
+    /// `0sssnnnn`: a step of `s` + 1, and a count of `n` + 1.
+    pub const SHORT: u8 = 0;
+    /// `10ssssss`: a step of `s` + 1, and a byte of the count less 1.
+    pub const MIDDLE: u8 = 0x80;
+    /// `110sssss`: a step of `s` + 1, and the count, encoded.
+    pub const MANY: u8 = 0xc0;
+    /// Step and count follow, encoded.
+    pub const LONG: u8 = 0xe0;
+}
+
 impl Iterator for Bins<'_> {
     type Item = (i16, u32);
 
     #[inline]
     fn next(&mut self) -> Option<(i16, u32)> {
-        // Nearly all bins are near the one before, and hold few values.
-        let [step @ ..0x80, count @ ..0x80, rest @ ..] = self.rest else { return self.next_long() };
-        let step = i16::from(step >> 1) ^ -i16::from(step & 1);
-        (self.bin, self.rest) = (self.bin.wrapping_add(step), rest);
-        Some((self.bin, u32::from(*count)))
+        // Which of the two shorter forms it is cannot be foretold, so both are read, and no branch depends on it.
+        let [first @ ..form::MANY, second, ..] = *self.rest else { return self.next_long() };
+        let is_middle = first >= form::MIDDLE;
+        let (step, count) = if is_middle { (first & 0x3f, second) } else { (first >> 4, first & 0xf) };
+        self.rest = &self.rest[1 + usize::from(is_middle)..];
+        self.bin = self.bin.wrapping_add(i16::from(step) + 1);
+        Some((self.bin, u32::from(count) + 1))
     }
 }
 
 impl Bins<'_> {
     #[cold]
     fn next_long(&mut self) -> Option<(i16, u32)> {
-        let mut rest = self.rest;
-        let bin = i64::from(self.bin).checked_add(i64::decode(&mut rest)?)?;
-        let next = (i16::try_from(bin).ok()?, u32::try_from(u64::decode(&mut rest)?).ok()?);
-        (self.bin, self.rest) = (next.0, rest);
-        Some(next)
+        let (&first, mut rest) = self.rest.split_first()?;
+        let (step, count) = match first {
+            // The last.
+            ..form::MIDDLE => (i64::from(first >> 4) + 1, u64::from(first & 0xf) + 1),
+            form::MANY..form::LONG => (i64::from(first & 0x1f) + 1, u64::decode(&mut rest)?),
+            form::LONG => (i64::decode(&mut rest)?, u64::decode(&mut rest)?),
+            _ => return None,
+        };
+        let bin = i16::try_from(i64::from(self.bin).checked_add(step)?).ok()?;
+        let count = u32::try_from(count).ok()?;
+        (self.bin, self.rest) = (bin, rest);
+        Some((bin, count))
     }
 }
 
 /// Appends a bin to the bytes of a sketch whose last bin is `before`.
+#[inline]
 fn push(bytes: &mut Vec<u8>, before: &mut i16, (bin, count): (i16, u32)) {
     let step = i32::from(bin) - i32::from(*before);
     *before = bin;
-    if let (-64..64, 0..0x80) = (step, count) {
-        // As the others, which are few, would be encoded.
-        bytes.extend_from_slice(&[((step << 1) ^ (step >> 31)) as u8, count as u8]);
+    if let (1..=64, 1..=256) = (step, count) {
+        let (step, count) = ((step - 1) as u8, (count - 1) as u8);
+        let is_short = step < 8 && count < 16;
+        let first = if is_short { form::SHORT | step << 4 | count } else { form::MIDDLE | step };
+        bytes.extend_from_slice(&[first, count]);
+        bytes.truncate(bytes.len() - usize::from(is_short));
         return;
     }
-    i64::from(step).encode(bytes);
+    match step {
+        1..=32 => bytes.push(form::MANY | (step - 1) as u8),
+        _ => {
+            bytes.push(form::LONG);
+            i64::from(step).encode(bytes);
+        }
+    }
     u64::from(count).encode(bytes);
 }
 
@@ -203,11 +234,13 @@ pub struct Counts {
     /// Of the places that may hold something; it ends before it begins where there are none.
     first: usize,
     end: usize,
+    /// Of the sketch that was made last.
+    bytes: Vec<u8>,
 }
 
 impl Default for Counts {
     fn default() -> Counts {
-        Counts { places: [0; PLACES], first: PLACES, end: 0 }
+        Counts { places: [0; PLACES], first: PLACES, end: 0, bytes: Vec::new() }
     }
 }
 
@@ -233,9 +266,11 @@ impl Counts {
     /// The sum of what was added; begins anew.
     pub fn take(&mut self) -> Sketch {
         let places = self.first..self.end.max(self.first);
-        // Two bytes a bin are most often what it takes; to cut off more would leave holes in memory.
-        let bins = self.places[places.clone()].iter().filter(|&&count| count > 0).count();
-        let (mut bytes, mut before, mut all) = (Vec::with_capacity(2 * bins + 1), 0, 0);
+        // Made elsewhere first: memory that is cut off later would leave holes.
+        let (mut bytes, mut before, mut all) = (std::mem::take(&mut self.bytes), 0, 0);
+        bytes.clear();
+        // More than two bytes takes only a bin of very many.
+        bytes.reserve(2 * places.len());
         // Between the bins of few values lie many empty ones, which are passed over together.
         for (at, some) in self.places[places.clone()].chunks(8).enumerate() {
             if some.iter().all(|&count| count == 0) {
@@ -249,7 +284,9 @@ impl Counts {
         }
         self.places[places].fill(0);
         (self.first, self.end) = (PLACES, 0);
-        Sketch { count: all, bytes: bytes.into() }
+        let sketch = Sketch { count: all, bytes: bytes.as_slice().into() };
+        self.bytes = bytes;
+        sketch
     }
 }
 
@@ -308,6 +345,19 @@ mod tests {
             values.sort_by(f64::total_cmp);
             let truth = values[((q * values.len() as f64).ceil() as usize).max(1) - 1];
             prop_assert!((estimate - truth).abs() <= truth * RELATIVE_ERROR * (1.0 + 1e-9));
+        }
+
+        #[test]
+        fn bins_come_back_in_whatever_form(
+            counts in prop::collection::btree_map(
+                prop_oneof![Just(ZERO_BIN), -20i16..60, LOWEST_BIN..=HIGHEST_BIN],
+                prop_oneof![1u32..40, 200u32..300, 1..=u32::MAX],
+                0..80,
+            ),
+        ) {
+            let (mut bytes, mut before) = (Vec::new(), 0);
+            counts.iter().for_each(|(&bin, &count)| push(&mut bytes, &mut before, (bin, count)));
+            prop_assert_eq!(Bins::of(&bytes).collect::<Vec<_>>(), counts.into_iter().collect::<Vec<_>>());
         }
 
         #[test]
