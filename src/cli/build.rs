@@ -12,11 +12,14 @@ use crate::cli::site::Site;
 use crate::cli::talk::{Talk, counted};
 use crate::model::parallel;
 use crate::pipeline::{self, Built};
+use crate::report::Theme;
 use crate::store::lock::PATIENCE;
 
 pub fn run(common: &Common, talk: &Talk) -> Result<()> {
     let begun = Instant::now();
     parallel::keep_memory();
+    // Where there is news it will be needed; where there is none, nobody waits for it.
+    parallel::begin(|| drop(Theme::embedded()));
     let site = Site::open(common)?;
     let plan = site.plan();
     let mut store = pipeline::open(&plan, PATIENCE)?;

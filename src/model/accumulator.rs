@@ -78,13 +78,9 @@ impl<'k> Accumulator<'k> {
     }
 
     /// How many buckets are gathered, but for those that are being filled.
-    pub fn len(&self) -> usize {
+    pub fn buckets(&self) -> usize {
         let buckets = |gathering: &Gathering| gathering.rollup.minutes.len() + gathering.rollup.hours.len();
         self.wrappers.iter().map(buckets).sum()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.wrappers.is_empty()
     }
 
     /// What was added since it was handed over last, cut to the limits.

@@ -4,7 +4,6 @@
 //! does other work meanwhile, so all of this may be called from inside of it; it is then done by the same threads.
 
 use std::hint::black_box;
-use std::iter;
 use std::sync::LazyLock;
 use std::thread;
 
@@ -27,8 +26,8 @@ pub fn each_with<T: Send, Tool, R: Send>(
     let mut items = items.into_iter();
     // Results of as many at a time wait to be taken: enough for the cores not to wait for each other often.
     let few = (items.len() / 64).max(threads());
-    let mut next = iter::from_fn(|| Some(items.by_ref().take(few).collect::<Vec<_>>())).fuse();
-    let mut batch = next.next().unwrap_or_default();
+    let mut next = || -> Vec<T> { items.by_ref().take(few).collect() };
+    let mut batch = next();
     let mut done = Vec::new();
     while !(batch.is_empty() && done.is_empty()) {
         let mut results = Vec::new();
@@ -36,7 +35,7 @@ pub fn each_with<T: Send, Tool, R: Send>(
             scope.spawn(|_| results = map_with(batch, &tool, &work));
             done.drain(..).for_each(&mut take);
         });
-        (batch, done) = (next.next().unwrap_or_default(), results);
+        (batch, done) = (next(), results);
     }
 }
 
@@ -59,8 +58,12 @@ pub fn map<T: Send, R: Send>(items: impl IntoIterator<Item = T>, work: impl Fn(T
 
 /// The threads that build, apart from those that others divide work over: who asks a daemon for something does not
 /// wait until it has built.
-static BUILDERS: LazyLock<ThreadPool> =
-    LazyLock::new(|| ThreadPoolBuilder::new().build().expect("threads can be started"));
+static BUILDERS: LazyLock<ThreadPool> = LazyLock::new(|| {
+    // Work that was begun and fails by a panic fails again for whoever needs it. And a thread that waits takes up
+    // other work on top of its own.
+    let threads = ThreadPoolBuilder::new().panic_handler(|_| {}).stack_size(8 << 20);
+    threads.build().expect("threads can be started")
+});
 
 /// Bytes that a thread that builds is likely to need, and more.
 const ROOM: usize = 8 << 20;

@@ -247,14 +247,16 @@ impl Default for Counts {
 impl Counts {
     /// Adds the bins of one sketch.
     pub fn add(&mut self, mut bins: Bins) {
-        let mut last = 0;
+        // Stored bytes may say that bins fall.
+        let (mut lowest, mut highest) = (PLACES, 0);
         let Some((first, count)) = bins.next() else { return };
         self.add_bin(first, count);
         for (bin, count) in bins {
-            last = place_of(bin);
-            self.places[last] = self.places[last].saturating_add(count);
+            let place = place_of(bin);
+            self.places[place] = self.places[place].saturating_add(count);
+            (lowest, highest) = (lowest.min(place), highest.max(place));
         }
-        self.end = self.end.max(last + 1);
+        (self.first, self.end) = (self.first.min(lowest), self.end.max(highest + 1));
     }
 
     fn add_bin(&mut self, bin: i16, count: u32) {

@@ -106,9 +106,7 @@ fn page_span(plan: &Plan) -> Span {
 /// the health window and the window before that.
 fn tens(plan: &Plan) -> (i64, i64) {
     let day = Window::last_hours(plan.moment_ms, DAY_HOURS);
-    let health = &plan.analysis.health;
-    let judged = health.window_minutes + health.window_minutes.max(health.recent_minutes);
-    let shown = i64::from(judged).max(60);
+    let shown = (2 * i64::from(plan.analysis.health.window_minutes)).max(60);
     let (from, to) = (next_ten(day.from), (day.to - shown).div_euclid(TEN) * TEN);
     if from < to { (from, to) } else { (0, 0) }
 }
@@ -130,4 +128,96 @@ fn glance_span(plan: &Plan) -> Span {
 fn first_shown_minute(plan: &Plan) -> i64 {
     let minutes = i64::from(DAY_HOURS) * 60 + i64::from(plan.analysis.health.window_minutes);
     (minute_of(plan.moment_ms) - minutes).max(first_kept_minute(plan))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    use crate::analysis::facts::Settings;
+    use crate::analysis::health::HealthSettings;
+    use crate::analysis::snapshot::snapshot;
+    use crate::analysis::trend::{system_before, system_yesterday, wrapper_before};
+    use crate::model::operation::{Operation, Outcome};
+    use crate::model::rollup::Rollup;
+    use crate::model::time::MINUTE_MS;
+    use crate::report::{SiteSettings, export};
+    use crate::store::Reading;
+    use crate::store::settings::StoreSettings;
+
+    const MOMENT_MS: i64 = 1_769_342_400_000 + 17 * MINUTE_MS + 5000;
+
+    /// Three days of two wrappers, thinner and thicker.
+    fn rollup(settings: &StoreSettings) -> Rollup {
+        let (mut rollup, retention) = (Rollup::default(), settings.retention(MOMENT_MS));
+        for at in 0..9000u64 {
+            let chance = at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
+            let operation = Operation {
+                id: None,
+                wrapper: if chance.is_multiple_of(7) { "thin" } else { "thick" }.into(),
+                operation_type: "chat".into(),
+                model: "m".into(),
+                outcome: if chance.is_multiple_of(11) { Outcome::Error } else { Outcome::Success },
+                end_ms: MOMENT_MS - (at * 29_000) as i64,
+                duration_ns: Some(chance % 100_000 * 100_000),
+                error_code: None,
+                error_message: None,
+                cost_pico: None,
+                tokens: Default::default(),
+            };
+            rollup.add(&operation, &retention);
+        }
+        rollup
+    }
+
+    #[test]
+    fn sums_of_ten_are_enough_for_all_that_is_shown() {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        let settings = StoreSettings::default();
+        let mut store = Store::open(root.path()).expect("a new store");
+        let reading = Reading {
+            rollup: rollup(&settings),
+            files: Vec::new(),
+            forgotten: Vec::new(),
+            in_flight: Vec::new(),
+        };
+        store.apply(reading).expect("it is stored");
+        for (window_minutes, target, summed) in [
+            (1, None, true),
+            (7, None, true),
+            (60, None, true),
+            (719, None, false),
+            (1440, None, false),
+            (60, Some(900.0), false),
+        ] {
+            let health = HealthSettings {
+                window_minutes,
+                recent_minutes: window_minutes.min(10),
+                latency_target_ms: target,
+                ..HealthSettings::default()
+            };
+            let plan = Plan {
+                root: root.path(),
+                output: Path::new("not written"),
+                moment_ms: MOMENT_MS,
+                sources: &[],
+                store: &settings,
+                analysis: &Settings { health, quiet_after_minutes: 60 },
+                site: &SiteSettings::default(),
+            };
+            let shown = shown(&plan, &store, Vec::new(), None).expect("the store answers");
+            let all = all(&plan, &store, Vec::new()).expect("the store answers");
+            let tens = shown.wrappers.iter().all(|wrapper| !wrapper.history.tens.buckets.is_empty());
+            assert_eq!(tens, summed, "{window_minutes} minutes, {target:?}");
+            let (one, other) = (snapshot(&shown), snapshot(&all));
+            assert_eq!((&one.wrappers, &one.system), (&other.wrappers, &other.system), "{window_minutes}");
+            assert_eq!(export::all(&shown, DAY_HOURS), export::all(&all, DAY_HOURS));
+            assert_eq!(system_before(&shown), system_before(&all));
+            assert_eq!(system_yesterday(&shown), system_yesterday(&all));
+            for (one, other) in shown.wrappers.iter().zip(&all.wrappers) {
+                assert_eq!(wrapper_before(&shown, one), wrapper_before(&all, other));
+            }
+        }
+    }
 }

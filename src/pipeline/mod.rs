@@ -62,8 +62,6 @@ pub struct Built {
 
 /// Opens the store of the plan's site; see [`Store::open_or_renew`].
 pub fn open(plan: &Plan, patience: Duration) -> Result<Store> {
-    // Where there is news it will be needed; where there is none, nobody waits for it.
-    parallel::begin(|| drop(Theme::embedded()));
     Store::open_or_renew(plan.root, patience, plan.moment_ms)
 }
 

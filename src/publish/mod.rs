@@ -122,7 +122,6 @@ impl Standing {
     pub fn publish_with(&self, site: &Site, later: &[Later], stamp: &Stamp) -> Result<Published> {
         let output = &self.output;
         fs::create_dir_all(output).with_context(|| format!("creating the folder `{}`", output.display()))?;
-        let begun = parallel::map(later, |file| self.begin(file));
         let content: Vec<_> = site.files().iter().collect();
         let hashes = parallel::map(&content, |(path, bytes)| {
             site.known_hash(path).map_or_else(|| sha256(bytes), str::to_owned)
@@ -136,48 +135,45 @@ impl Standing {
             }
             files.insert(path.clone(), entry);
         }
-        for (Later { path, .. }, begun) in later.iter().zip(begun) {
-            let (entry, is_dirty) = begun?;
-            dirty.extend(is_dirty.then_some((path.as_str(), None)));
-            if files.insert(path.clone(), entry).is_some() {
-                bail!("two parts of the site write `{path}`; rename one of them");
-            }
-        }
         for path in site.kept() {
             let known = self.known(path);
             let entry = known.with_context(|| format!("`{path}` is to be kept, but was never published"))?;
             files.insert(path.clone(), entry.clone());
         }
-        let manifest = manifest(stamp, files, self.manifest.as_ref());
-        self.put(&manifest, &dirty)
-    }
-
-    /// Puts what is dirty in place, removes what is gone, and the manifest comes last. Without bytes, a file lies
-    /// beside its place already.
-    fn put(&self, manifest: &Manifest, dirty: &[(&str, Option<&[u8]>)]) -> Result<Published> {
-        let output = &self.output;
-        let script = snapshot_script(manifest);
-        self.check_owner(SNAPSHOT_SCRIPT, script.as_bytes())?;
-        let gone = self.gone(manifest);
-        let paths = dirty.iter().map(|(path, _)| *path).chain(gone.iter().map(String::as_str));
-        let journal: String = paths.flat_map(|path| [path, "\n"]).collect();
+        let laters: BTreeSet<&str> = later.iter().map(|file| file.path.as_str()).collect();
+        let gone = self.gone(|path| files.contains_key(path) || laters.contains(path));
+        // Before anything is written, beside its place or there.
+        let paths = dirty.iter().map(|(path, _)| *path).chain(laters);
+        let journal: String =
+            paths.chain(gone.iter().map(String::as_str)).flat_map(|path| [path, "\n"]).collect();
         write(output, JOURNAL, journal.as_bytes())?;
-        let put = |(path, bytes): &(&str, Option<&[u8]>)| match bytes {
-            Some(bytes) => write(output, path, bytes),
-            None => finish(output, path),
-        };
-        parallel::map(dirty, put).into_iter().collect::<Result<()>>()?;
-        write(output, SNAPSHOT_SCRIPT, script.as_bytes())?;
-        write(output, MANIFEST, &serde_json::to_vec_pretty(manifest)?)?;
-        for path in &gone {
-            remove(output, path)?;
-            remove(output, &unfinished(path))?;
-        }
-        remove(output, JOURNAL)?;
-        Ok(Published { manifest: manifest.clone(), written: dirty.len(), removed: gone.len() })
+        let begun = self.begin_all(later, &mut files).and_then(|begun| {
+            let manifest = manifest(stamp, files, self.manifest.as_ref());
+            self.check_owner(SNAPSHOT_SCRIPT, snapshot_script(&manifest).as_bytes())?;
+            Ok((manifest, begun))
+        });
+        let (manifest, begun) = begun.inspect_err(|_| self.forget(later))?;
+        dirty.extend(begun.into_iter().map(|path| (path, None)));
+        self.put(manifest, &dirty, &gone)
     }
 
-    /// Makes a file, and writes it beside its place where it is not what stands there.
+    /// Makes files, and writes those beside their place that are not what stands there: the paths of these.
+    fn begin_all<'a>(
+        &self,
+        later: &'a [Later],
+        files: &mut BTreeMap<String, FileEntry>,
+    ) -> Result<Vec<&'a str>> {
+        let mut begun = Vec::new();
+        for (Later { path, .. }, result) in later.iter().zip(parallel::map(later, |file| self.begin(file))) {
+            let (entry, is_dirty) = result?;
+            begun.extend(is_dirty.then_some(path.as_str()));
+            if files.insert(path.clone(), entry).is_some() {
+                bail!("two parts of the site write `{path}`; rename one of them");
+            }
+        }
+        Ok(begun)
+    }
+
     fn begin(&self, Later { path, make }: &Later) -> Result<(FileEntry, bool)> {
         let bytes = make()?;
         let entry = FileEntry { size: bytes.len() as u64, sha256: sha256(&bytes) };
@@ -187,6 +183,44 @@ impl Standing {
             begin(&self.output, path, &bytes)?;
         }
         Ok((entry, is_dirty))
+    }
+
+    /// Removes what was written beside its place by a publication that replaced nothing. What cannot be removed is
+    /// named by the journal, which stays if it was there before.
+    fn forget(&self, later: &[Later]) {
+        for Later { path, .. } in later {
+            let unfinished = self.output.join(unfinished(path));
+            // Neither is there but where it was begun, and a folder that holds something stays.
+            let _ = fs::remove_file(&unfinished);
+            let _ = unfinished.parent().map(fs::remove_dir);
+        }
+        if !self.interrupted {
+            let _ = fs::remove_file(self.output.join(JOURNAL));
+        }
+    }
+
+    /// Puts what is dirty in place, removes what is gone, and the manifest comes last. Without bytes, a file lies
+    /// beside its place already.
+    fn put(
+        &self,
+        manifest: Manifest,
+        dirty: &[(&str, Option<&[u8]>)],
+        gone: &BTreeSet<String>,
+    ) -> Result<Published> {
+        let output = &self.output;
+        let put = |(path, bytes): &(&str, Option<&[u8]>)| match bytes {
+            Some(bytes) => write(output, path, bytes),
+            None => finish(output, path),
+        };
+        parallel::map(dirty, put).into_iter().collect::<Result<()>>()?;
+        write(output, SNAPSHOT_SCRIPT, snapshot_script(&manifest).as_bytes())?;
+        write(output, MANIFEST, &serde_json::to_vec_pretty(&manifest)?)?;
+        for path in gone {
+            remove(output, path)?;
+            remove(output, &unfinished(path))?;
+        }
+        remove(output, JOURNAL)?;
+        Ok(Published { manifest, written: dirty.len(), removed: gone.len() })
     }
 
     fn known(&self, path: &str) -> Option<&FileEntry> {
@@ -216,9 +250,9 @@ impl Standing {
     }
 
     /// Files of the snapshot before that the next one does not have.
-    fn gone(&self, next: &Manifest) -> BTreeSet<String> {
+    fn gone(&self, is_next: impl Fn(&str) -> bool) -> BTreeSet<String> {
         let known = self.manifest.iter().flat_map(|before| before.files.keys());
-        let gone = known.chain(&self.broken).filter(|path| !next.files.contains_key(*path));
+        let gone = known.chain(&self.broken).filter(|path| !is_next(path));
         gone.cloned().collect()
     }
 }
@@ -303,9 +337,10 @@ fn begin(output: &Path, path: &str, bytes: &[u8]) -> Result<()> {
 
 /// Puts what lies beside a place there.
 fn finish(output: &Path, path: &str) -> Result<()> {
-    let target = output.join(path);
-    replace(&output.join(unfinished(path)), &target)
-        .with_context(|| format!("writing `{}`", target.display()))
+    let (unfinished, target) = (output.join(unfinished(path)), output.join(path));
+    // Without the manifest nothing is known of the others, so it does not become less safe than they make it.
+    let put = if path == MANIFEST { fs::rename(&unfinished, &target) } else { replace(&unfinished, &target) };
+    put.with_context(|| format!("writing `{}`", target.display()))
 }
 
 /// Renames a file over another. On Linux both change places first: ext4 begins to write a file to the disk when it is

@@ -72,3 +72,83 @@ fn a_file_that_was_written_to_since_is_written_again() {
     look(output.path()).publish(&site(&["index.html"]), &STAMP).expect("the folder is writable");
     assert_eq!(fs::read_to_string(page).expect("it is there"), "text");
 }
+
+fn later<'a>(path: &str, make: impl Fn() -> Result<Vec<u8>> + Sync + 'a) -> Later<'a> {
+    Later { path: path.to_owned(), make: Box::new(make) }
+}
+
+/// All that lies in a folder, by path.
+fn content(folder: &Path) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(at) = folders.pop() {
+        for entry in fs::read_dir(&at).expect("it is there").flatten() {
+            let path = entry.path();
+            let name = path.strip_prefix(folder).expect("it is in there").display().to_string();
+            if path.is_dir() {
+                found.insert(format!("{name}/"), String::new());
+                folders.push(path);
+            } else {
+                found.insert(name, fs::read_to_string(&path).expect("it is text"));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn a_file_that_is_made_later_is_written_where_it_changed() {
+    let output = tempfile::tempdir().expect("a temporary folder");
+    let publish = |text: &'static str| {
+        let files = [later("data/a.bin", move || Ok(text.into())), later("data/b.bin", || Ok("b".into()))];
+        let site = site(&["index.html"]);
+        look(output.path()).publish_with(&site, &files, &STAMP).expect("the folder is writable").written
+    };
+    assert_eq!([publish("a"), publish("a"), publish("other")], [3, 0, 1]);
+    let content = content(output.path());
+    assert_eq!((&*content["data/a.bin"], &*content["data/b.bin"]), ("other", "b"));
+    assert_eq!(content.keys().filter(|path| path.contains(".dash-")).count(), 0, "{content:?}");
+    let twice = [later("index.html", || Ok("x".into()))];
+    let error = look(output.path()).publish_with(&site(&["index.html"]), &twice, &STAMP);
+    assert!(error.expect_err("two write it").to_string().contains("index.html"));
+}
+
+#[test]
+fn a_publication_that_is_refused_leaves_nothing() {
+    let foreign = |path: &str, make: fn() -> Result<Vec<u8>>| {
+        let output = tempfile::tempdir().expect("a temporary folder");
+        let at = output.path().join(path);
+        fs::create_dir_all(at.parent().expect("it is in the folder")).expect("the folder is writable");
+        fs::write(&at, "mine").expect("the folder is writable");
+        let before = content(output.path());
+        let files = [later("data/a.bin", || Ok("a".into())), later("data/b.bin", make)];
+        let site = site(&["index.html"]);
+        look(output.path()).publish_with(&site, &files, &STAMP).expect_err("it is refused");
+        assert_eq!(content(output.path()), before, "{path}");
+    };
+    for path in ["index.html", "data/b.bin", SNAPSHOT_SCRIPT] {
+        foreign(path, || Ok("b".into()));
+    }
+    foreign("mine.html", || bail!("it cannot be made"));
+}
+
+#[test]
+fn what_a_builder_began_and_was_killed_over_goes_too() {
+    let output = published(&["index.html"]);
+    fs::create_dir(output.path().join("data")).expect("the folder is writable");
+    fs::write(output.path().join("data/.dash-new-a.bin"), "begun").expect("the folder is writable");
+    fs::write(output.path().join(JOURNAL), "data/a.bin\n").expect("the folder is writable");
+    look(output.path()).publish(&site(&["index.html"]), &STAMP).expect("the folder is writable");
+    assert_eq!(content(&output.path().join("data")), BTreeMap::new());
+}
+
+#[test]
+fn a_folder_in_the_place_of_a_file_stays() {
+    let output = published(&["index.html"]);
+    let page = output.path().join("index.html");
+    fs::remove_file(&page).expect("it was written");
+    fs::create_dir(&page).expect("the folder is writable");
+    fs::write(page.join("mine"), "mine").expect("the folder is writable");
+    assert!(look(output.path()).publish(&site(&["index.html"]), &STAMP).is_err());
+    assert_eq!(fs::read_to_string(page.join("mine")).expect("it is there"), "mine");
+}

@@ -103,7 +103,7 @@ impl<'a> Work<'a> {
             let events = observed.take();
             let records = lock(&self.order).push(block.sequence, Share { file: block.file, tally, events });
             (self.progress)(Progress { bytes_done, bytes_total: self.bytes_total.max(bytes_done), records });
-            if taken % BLOCKS == 0 && accumulator.len() >= BUCKETS {
+            if taken % BLOCKS == 0 && accumulator.buckets() >= BUCKETS {
                 self.collect(accumulator.hand_over());
             }
         }

@@ -465,3 +465,56 @@ fn decode<T: Decode>(level: Level, start: i64, data: &[u8]) -> Result<T> {
 fn damaged(level: Level, start: i64) -> Damaged {
     Damaged(format!("chunk {start} of {level:?}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn bucket(count: u64) -> Bucket {
+        let mut bucket = Bucket { success: count, ..Bucket::default() };
+        bucket.latency.add(count as i16);
+        bucket
+    }
+
+    proptest! {
+        #[test]
+        fn keys_are_in_the_order_of_time_and_apart_by_level(
+            wrapper in 1i64..1 << 27,
+            (one, other) in (-3_000_000i64..3_000_000, -3_000_000i64..3_000_000),
+        ) {
+            let at = |start| key(wrapper, Level::Hours, start);
+            prop_assert_eq!(at(one).cmp(&at(other)), one.cmp(&other));
+            prop_assert_eq!(start_of(at(one)), one);
+            prop_assert!(key(wrapper, Level::Minutes, i64::MAX) < at(one) && at(one) < key(wrapper, Level::SeriesHours, i64::MIN));
+            prop_assert!(key(wrapper, Level::Notes, i64::MAX) < key(wrapper + 1, Level::Minutes, i64::MIN));
+        }
+
+        #[test]
+        fn a_chunk_is_added_to_as_if_it_were_made_of_all(
+            stored in prop::collection::btree_map(-9i64..9, 1u64..200, 0..9),
+            new in prop::collection::btree_map(-9i64..9, prop::collection::vec(1u64..200, 1..3), 0..9),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let all = |lists: &BTreeMap<i64, Vec<u64>>| {
+                let lists = lists.iter().map(|(at, list)| {
+                    let buckets: Vec<_> = list.iter().map(|count| bucket(*count)).collect();
+                    (*at, Bucket::sum(buckets.iter()))
+                });
+                to_bytes(&lists.collect::<Vec<_>>())
+            };
+            let mut both = new.clone();
+            stored.iter().for_each(|(at, count)| both.entry(*at).or_default().push(*count));
+            let stored = all(&stored.into_iter().map(|(at, count)| (at, vec![count])).collect());
+            let stored = value_of(&stored).expect("just made");
+            let buckets: BTreeMap<i64, Vec<Bucket>> =
+                new.into_iter().map(|(at, list)| (at, list.into_iter().map(bucket).collect())).collect();
+            let new = || buckets.iter().map(|(at, list)| (*at, list.iter().collect())).collect();
+            let merged = Entries::merged::<i64>(&mut &*stored, new()).expect("it is whole");
+            prop_assert_eq!(to_bytes(&merged), all(&both));
+            let part = &stored[..cut.index(stored.len())];
+            prop_assert!(Entries::merged::<i64>(&mut &*part, new()).is_none());
+            prop_assert!(Entries::merged::<i64>(&mut &*[stored, &[0]].concat(), new()).is_none());
+        }
+    }
+}
