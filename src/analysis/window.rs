@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use crate::model::bucket::Bucket;
 use crate::model::history::{History, slice};
-use crate::model::tens::{TEN, Tens};
+use crate::model::tens::{TEN, Tens, next_ten, ten_of};
 use crate::model::time::{HOUR_MS, MINUTE_MS};
 
 /// The longest window that is cut at whole minutes.
@@ -82,7 +82,7 @@ impl Window {
     ) -> impl Iterator<Item = (i64, &'h Bucket)> + Clone + use<'h> {
         let (head, tens, tail, minutes): (_, &[_], &[_], _) = if self.fine() {
             let Tens { from, to, buckets } = &history.tens;
-            let (from, to) = (next_ten(self.from.max(*from)), self.to.min(*to).div_euclid(TEN) * TEN);
+            let (from, to) = (next_ten(self.from.max(*from)), ten_of(self.to.min(*to)));
             // Empty, and at the window's end, where no sum of ten lies in it.
             let (from, to) = if step % TEN == 0 && from < to { (from, to) } else { (self.to, self.to) };
             let head = slice(&history.minutes, self.from, from);
@@ -94,11 +94,6 @@ impl Window {
         };
         head.iter().chain(tens).chain(tail).map(move |(at, bucket)| (at * minutes, bucket))
     }
-}
-
-/// The first minute from this one on at which a [`TEN`] begins.
-pub fn next_ten(minute: i64) -> i64 {
-    (minute + TEN - 1).div_euclid(TEN) * TEN
 }
 
 /// Whether latency was loaded, if there was any.

@@ -6,6 +6,16 @@ use crate::model::sketch::{Bins, Counts};
 /// Minutes that are taken together.
 pub const TEN: i64 = 10;
 
+/// The first minute of the ten that a minute lies in.
+pub fn ten_of(minute: i64) -> i64 {
+    minute.div_euclid(TEN) * TEN
+}
+
+/// The first minute from this one on at which a ten begins.
+pub fn next_ten(minute: i64) -> i64 {
+    ten_of(minute + TEN - 1)
+}
+
 /// The sums of a stretch of minutes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tens {
@@ -36,7 +46,7 @@ impl Summing {
 
     /// Adds a minute, whose latency is told apart.
     pub fn add(&mut self, minute: i64, bucket: &Bucket, latency: Bins) {
-        let ten = minute.div_euclid(TEN) * TEN;
+        let ten = ten_of(minute);
         if self.tens.buckets.last().is_none_or(|last| last.0 != ten) {
             self.close();
             self.tens.buckets.push((ten, Bucket::default()));

@@ -8,10 +8,10 @@ use crate::analysis::activity::FEED_HOURS;
 use crate::analysis::facts::{Facts, WrapperFacts};
 use crate::analysis::snapshot::{BREAKDOWN_HOURS, DAY_HOURS, charted};
 use crate::analysis::trend::hours_last_week;
-use crate::analysis::window::{MAX_HOURS, Window, next_ten};
+use crate::analysis::window::{MAX_HOURS, Window};
 use crate::model::history::WrapperId;
 use crate::model::quality::{FileState, SourceState};
-use crate::model::tens::TEN;
+use crate::model::tens::{next_ten, ten_of};
 use crate::model::time::{hour_of, minute_of};
 use crate::pipeline::Plan;
 use crate::store::Store;
@@ -102,12 +102,12 @@ fn page_span(plan: &Plan) -> Span {
     Span { first_minute: first_shown_minute(plan), tens: tens(plan), ..whole_span(plan) }
 }
 
-/// Minutes whose latency pages show no closer than by [`TEN`]: those of the last day that lie before the shortest range,
+/// Minutes whose latency pages show no closer than by ten: those of the last day that lie before the shortest range,
 /// the health window and the window before that.
 fn tens(plan: &Plan) -> (i64, i64) {
     let day = Window::last_hours(plan.moment_ms, DAY_HOURS);
     let shown = (2 * i64::from(plan.analysis.health.window_minutes)).max(60);
-    let (from, to) = (next_ten(day.from), (day.to - shown).div_euclid(TEN) * TEN);
+    let (from, to) = (next_ten(day.from), ten_of(day.to - shown));
     if from < to { (from, to) } else { (0, 0) }
 }
 
