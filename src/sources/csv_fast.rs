@@ -3,10 +3,11 @@
 
 use std::ops::Range;
 
+use wide::u8x16;
+
 use crate::sources::csv::{Column, Columns, assign, number_in};
 use crate::sources::record::{Raw, RawRecord};
-use crate::sources::scan::number;
-use crate::sources::words::{HIGHS, ONES};
+use crate::sources::scan::{LANES, number};
 
 /// Reads the row that begins at `at`, and returns where it ends: at its newline. `None` where that is left to
 /// the complete reader; the record is then of no use.
@@ -14,12 +15,11 @@ pub fn row<'a>(columns: &Columns, text: &'a str, at: usize, record: &mut RawReco
     let bytes = text.as_bytes();
     let mut columns = columns.columns.iter();
     let mut column = columns.next()?;
-    let (mut start, mut word_at) = (at, at);
+    let (mut start, mut marked) = (at, at);
     loop {
-        let word = u64::from_le_bytes(*bytes.get(word_at..)?.first_chunk()?);
-        let mut marks = low(word);
+        let mut marks = marks(*bytes.get(marked..)?.first_chunk()?);
         while marks != 0 {
-            let end = word_at + marks.trailing_zeros() as usize / 8;
+            let end = marked + marks.trailing_zeros() as usize;
             match bytes[end] {
                 b',' => {
                     read(column, text, start..end, record)?;
@@ -33,19 +33,20 @@ pub fn row<'a>(columns: &Columns, text: &'a str, at: usize, record: &mut RawReco
                     read(column, text, start..end - carriage, record)?;
                     return columns.next().is_none().then_some(end);
                 }
-                b'"' => return None,
-                _ => {}
+                _ => return None,
             }
             marks &= marks - 1;
         }
-        word_at += 8;
+        marked += LANES;
     }
 }
 
-/// Marks all bytes of a word that are as low as a comma, newlines and quotes among them, by their high bits;
-/// above such a byte, others may be marked too.
-fn low(word: u64) -> u64 {
-    word.wrapping_sub(ONES * (b',' as u64 + 1)) & !word & HIGHS
+/// A bit for each byte that is a comma, a newline or a quote, the first byte's lowest.
+#[inline(always)]
+fn marks(bytes: [u8; LANES]) -> u32 {
+    let bytes = u8x16::new(bytes);
+    let is = |byte| bytes.simd_eq(u8x16::splat(byte));
+    (is(b',') | is(b'\n') | is(b'"')).to_bitmask()
 }
 
 #[inline(always)]

@@ -5,8 +5,13 @@
 
 use std::ops::Range;
 
+use wide::u8x16;
+
 use crate::sources::number::Decimal;
 use crate::sources::words::{HIGHS, ONES};
+
+/// Bytes that are looked at together: as many as a vector of every x86-64 and AArch64 has.
+pub const LANES: usize = 16;
 
 /// Deepest nesting that is passed over; deeper is declined.
 pub const DEPTH: usize = 32;
@@ -189,30 +194,28 @@ fn leading_digits(bytes: [u8; 8]) -> (u64, usize) {
 }
 
 /// The place of the first quote, backslash or control character at or after `at`; the end where there is
-/// none. Sixteen bytes at a time, so that few loops are as long as a value happens to be.
+/// none. [`LANES`] bytes at a time, so that few loops are as long as a value happens to be.
 #[inline(always)]
 pub fn special(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<16>()) {
-        let both = u128::from_le_bytes(*chunk);
-        let (low, high) = (marks(both as u64), marks((both >> 64) as u64));
-        if low | high != 0 {
-            let place = if low != 0 { low.trailing_zeros() } else { 64 + high.trailing_zeros() };
-            return at + place as usize / 8;
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+        let found = marks(*chunk);
+        if found != 0 {
+            return at + found.trailing_zeros() as usize;
         }
-        at += 16;
+        at += LANES;
     }
     let plain = |&byte: &u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
     let rest = bytes.get(at..).unwrap_or_default();
     at + rest.iter().position(|byte| !plain(byte)).unwrap_or(rest.len())
 }
 
-/// Marks the quotes, backslashes and control characters of a word, after Mycroft's test for a zero byte. Of
-/// the bytes that it marks, only the lowest is sure.
+/// A bit for each byte that is a quote, a backslash or a control character, the first byte's lowest.
 #[inline(always)]
-fn marks(word: u64) -> u64 {
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word;
-    let control = word.wrapping_sub(ONES * 0x20) & !word;
-    (zero(word ^ (ONES * 0x22)) | zero(word ^ (ONES * 0x5c)) | control) & HIGHS
+fn marks(bytes: [u8; LANES]) -> u32 {
+    let bytes = u8x16::new(bytes);
+    let is = |byte| bytes.simd_eq(u8x16::splat(byte));
+    let is_control = bytes.min(u8x16::splat(0x1f)).simd_eq(bytes);
+    (is(b'"') | is(b'\\') | is_control).to_bitmask()
 }
 
 #[cfg(test)]
