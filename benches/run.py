@@ -1,4 +1,4 @@
-"""dash beside its peers, in one run on the same data: medians of pairs that take turns.
+"""dash beside its peers, in one run on the same data: medians of pairs that take turns, each after a warm-up.
 
     python3 benches/run.py [--operations 2000000] [--pairs 5]
 
@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 import tools
-from tools import WORK, build, measure, median, pairs, sample, site
+from tools import WORK, build, measure, median, pairs, sample, site, warmed
 
 AGGREGATION = """
 import sys
@@ -57,9 +57,14 @@ def cold(binary, log, name):
     return measure(build(binary, folder))[0]
 
 
+def beside(arguments, ours, theirs):
+    """Medians of pairs, each run after a warm-up."""
+    return pairs(arguments.pairs, warmed(ours), warmed(theirs))
+
+
 def against_duckdb(binary, log, arguments, rows):
     read = lambda: measure(["wc", "-l", str(log)])[0]
-    ours, theirs = pairs(arguments.pairs, lambda: cold(binary, log, "cold"), read)
+    ours, theirs = beside(arguments, lambda: cold(binary, log, "cold"), read)
     rows.append(row(f"cold build, {arguments.operations:,} operations, JSONL", ours, "`wc -l`", theirs, ""))
     module = tools.duckdb()
     if module is None:
@@ -67,10 +72,10 @@ def against_duckdb(binary, log, arguments, rows):
         return
     query = lambda source: measure([sys.executable, "-c", AGGREGATION, module, source])[0]
     table = f"read_json('{log}', format = 'newline_delimited', columns = {COLUMNS})"
-    ours, theirs = pairs(arguments.pairs, lambda: cold(binary, log, "cold"), lambda: query(table))
+    ours, theirs = beside(arguments, lambda: cold(binary, log, "cold"), lambda: query(table))
     rows.append(row("the same", ours, "DuckDB, aggregation only", theirs, "≤ 0.50"))
     text = csv(module, log)
-    ours, theirs = pairs(arguments.pairs, lambda: cold(binary, text, "csv"), lambda: query(f"read_csv('{text}')"))
+    ours, theirs = beside(arguments, lambda: cold(binary, text, "csv"), lambda: query(f"read_csv('{text}')"))
     rows.append(row("the same operations as CSV", ours, "DuckDB, aggregation only", theirs, "≤ 0.50"))
 
 
@@ -94,7 +99,7 @@ def against_goaccess(binary, log, arguments, rows):
     page = WORK / "goaccess.html"
     command = ["goaccess", str(access), "--log-format=COMBINED", "-o", str(page), "--no-progress"]
     theirs = lambda: measure(command, stderr=subprocess.DEVNULL)[0]
-    ours, theirs = pairs(min(arguments.pairs, 5), lambda: cold(binary, log, "cold"), theirs)
+    ours, theirs = beside(arguments, lambda: cold(binary, log, "cold"), theirs)
     rows.append(row("the same, as a combined access log for GoAccess", ours, "GoAccess to HTML", theirs, goal))
 
 

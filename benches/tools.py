@@ -124,3 +124,13 @@ def pairs(count, ours, theirs):
     """Runs both by turns, so that both see the same machine; the two medians."""
     rows = [(ours(), theirs()) for _ in range(count)]
     return median([row[0] for row in rows]), median([row[1] for row in rows])
+
+
+def warmed(run):
+    """The second of two runs, as with hyperfine's `--warmup 1`: what it reads is in the page cache then. Machines
+    that reclaim memory which has been idle for some seconds would else put the disk into the figure of whoever's
+    turn comes after a slow peer's."""
+    def second():
+        run()
+        return run()
+    return second
