@@ -12,7 +12,9 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 /// How many threads a build uses.
 pub fn threads() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
+    // To ask again reads files of the control group.
+    static THREADS: LazyLock<usize> = LazyLock::new(|| thread::available_parallelism().map_or(1, usize::from));
+    *THREADS
 }
 
 /// Hands the items' results to `take`, in the order of the items: `take` runs on the calling thread beside the work
