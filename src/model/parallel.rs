@@ -13,7 +13,8 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 /// How many threads a build uses.
 pub fn threads() -> usize {
     // To ask again reads files of the control group.
-    static THREADS: LazyLock<usize> = LazyLock::new(|| thread::available_parallelism().map_or(1, usize::from));
+    static THREADS: LazyLock<usize> =
+        LazyLock::new(|| thread::available_parallelism().map_or(1, usize::from));
     *THREADS
 }
 
@@ -27,7 +28,7 @@ pub fn each_with<T: Send, Tool, R: Send>(
 ) {
     let mut items = items.into_iter();
     // Results of as many at a time wait to be taken: enough for the cores not to wait for each other often.
-    let few = (items.len() / 64).max(threads());
+    let few = (items.len() / 64).max(4 * threads());
     let mut next = || -> Vec<T> { items.by_ref().take(few).collect() };
     let mut batch = next();
     let mut done = Vec::new();

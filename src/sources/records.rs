@@ -196,6 +196,9 @@ impl Reader<'_> {
 /// The lines that some bytes begin with, up to the first that is not text. One check for all of them costs
 /// less than one for each.
 fn text_lines(bytes: &[u8]) -> &str {
+    if let Ok(text) = simdutf8::basic::from_utf8(bytes) {
+        return text;
+    }
     let valid = match std::str::from_utf8(bytes) {
         Ok(text) => return text,
         Err(error) => &bytes[..error.valid_up_to()],

@@ -205,24 +205,48 @@ pub struct Chunk {
     data: Vec<u8>,
 }
 
-/// The chunks that a roll-up touches, as they are with it.
-pub fn merged(connection: &Connection, wrapper: i64, rollup: &WrapperRollup) -> Result<Vec<Chunk>> {
+/// What of a roll-up is merged by itself, so that there is work for all cores with few wrappers too.
+#[derive(Clone, Copy, Debug)]
+pub enum Part {
+    Minutes,
+    Hours,
+    /// Hours and days by series.
+    Series,
+    Notes,
+}
+
+impl Part {
+    /// In the order of what they take.
+    pub const ALL: [Part; 4] = [Part::Minutes, Part::Series, Part::Hours, Part::Notes];
+}
+
+/// The chunks that a part of a roll-up touches, as they are with it.
+pub fn merged(
+    connection: &Connection,
+    wrapper: i64,
+    rollup: &WrapperRollup,
+    part: Part,
+) -> Result<Vec<Chunk>> {
     let chunks = Chunks { connection, wrapper };
-    let minutes = rollup.minutes.iter().map(|(at, bucket)| (*at, bucket));
-    let mut merged = chunks.merged_plain(Level::Minutes, CHUNK_MINUTES, minutes)?;
-    let hours = rollup.hours.iter().map(|((at, _), bucket)| (*at, bucket));
-    merged.extend(chunks.merged_plain(Level::Hours, CHUNK_HOURS, hours)?);
-    let hours =
-        rollup.hours.iter().map(|((hour, series), bucket)| (*hour, &rollup.series[*series as usize], bucket));
-    merged.extend(chunks.merged_series(Level::SeriesHours, CHUNK_SERIES_HOURS, hours.clone())?);
-    let days = hours.map(|(hour, name, bucket)| (hour.div_euclid(24), name, bucket));
-    merged.extend(chunks.merged_series(Level::SeriesDays, CHUNK_SERIES_DAYS, days)?);
-    for (day, new) in &rollup.notes {
-        let mut notes: Notes = chunks.read(Level::Notes, *day)?.unwrap_or_default();
-        notes.merge(new);
-        merged.push(Chunk { level: Level::Notes, start: *day, data: to_bytes(&notes) });
+    match part {
+        Part::Minutes => {
+            let minutes = rollup.minutes.iter().map(|(at, bucket)| (*at, bucket));
+            chunks.merged_plain(Level::Minutes, CHUNK_MINUTES, minutes)
+        }
+        Part::Hours => {
+            let hours = rollup.hours.iter().map(|((at, _), bucket)| (*at, bucket));
+            chunks.merged_plain(Level::Hours, CHUNK_HOURS, hours)
+        }
+        Part::Series => {
+            let name = |series: u32| &rollup.series[series as usize];
+            let hours = rollup.hours.iter().map(|((hour, series), bucket)| (*hour, name(*series), bucket));
+            let days = hours.clone().map(|(hour, name, bucket)| (hour.div_euclid(24), name, bucket));
+            let mut merged = chunks.merged_series(Level::SeriesHours, CHUNK_SERIES_HOURS, hours)?;
+            merged.extend(chunks.merged_series(Level::SeriesDays, CHUNK_SERIES_DAYS, days)?);
+            Ok(merged)
+        }
+        Part::Notes => rollup.notes.iter().map(|(day, new)| chunks.merged_notes(*day, new)).collect(),
     }
-    Ok(merged)
 }
 
 /// Puts chunks in the place of those of the same stretches of time.
@@ -378,6 +402,12 @@ impl Chunks<'_> {
         })?;
         history.tens = tens.finish();
         Ok(())
+    }
+
+    fn merged_notes(&self, day: i64, new: &Notes) -> Result<Chunk> {
+        let mut notes: Notes = self.read(Level::Notes, day)?.unwrap_or_default();
+        notes.merge(new);
+        Ok(Chunk { level: Level::Notes, start: day, data: to_bytes(&notes) })
     }
 
     fn merged_plain<'b>(

@@ -14,6 +14,7 @@ pub mod settings;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -26,7 +27,7 @@ use crate::model::notes::OTHER;
 use crate::model::parallel;
 use crate::model::quality::{FileState, Reached, SetAside};
 use crate::model::rollup::{InFlight, Limits, Retention, Rollup, WrapperRollup};
-use crate::store::chunks::Span;
+use crate::store::chunks::{Part, Span};
 use crate::store::damage::{Damaged, FILE};
 use crate::store::lock::{Lock, PATIENCE};
 use crate::store::readers::{Reader, Readers};
@@ -269,15 +270,19 @@ impl Store {
         // Slugs are given out in the order of names.
         let sorted: BTreeMap<_, _> = reading.rollup.wrappers.into_iter().collect();
         let rollups = sorted.into_iter();
-        let rollups = rollups.map(|(name, rollup)| Ok((wrapper_row(&transaction, &name, &rollup)?, rollup)));
-        let rollups: Vec<(i64, WrapperRollup)> = rollups.collect::<Result<_>>()?;
+        let rollups =
+            rollups.map(|(name, rollup)| Ok((wrapper_row(&transaction, &name, &rollup)?, rollup.into())));
+        let rollups: Vec<(i64, Arc<WrapperRollup>)> = rollups.collect::<Result<_>>()?;
+        let parts =
+            |(id, rollup): (i64, Arc<WrapperRollup>)| Part::ALL.map(|part| (id, rollup.clone(), part));
+        let parts: Vec<_> = rollups.into_iter().flat_map(parts).collect();
         // Chunks are read and merged on all cores while this one writes, and what is merged is let go. A further
         // connection sees the store as it was before the transaction, which touches no chunk twice.
         let mut written = Ok(());
         parallel::each_with(
-            rollups,
+            parts,
             || readers.reader(),
-            |reader, (id, rollup)| Ok((id, chunks::merged(reader.connection()?, id, &rollup)?)),
+            |reader, (id, rollup, part)| Ok((id, chunks::merged(reader.connection()?, id, &rollup, part)?)),
             |merged: Result<_>| {
                 if written.is_ok() {
                     written = merged.and_then(|(id, chunks)| chunks::write(&transaction, id, &chunks));
