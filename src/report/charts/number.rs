@@ -16,7 +16,11 @@ pub fn rounded(value: f64) -> f64 {
 }
 
 fn decimals(value: f64) -> i32 {
-    (DIGITS - 1 - value.abs().log10().floor() as i32).clamp(0, 12)
+    let magnitude = match value.abs() {
+        size @ 1.0..MOST_WHOLE => (size as u64).ilog10() as i32,
+        size => size.log10().floor() as i32,
+    };
+    (DIGITS - 1 - magnitude).clamp(0, 12)
 }
 
 /// Appends the shortest text of a value that is [`rounded`].
@@ -36,16 +40,16 @@ pub fn write_scaled(mut scaled: i64, mut decimals: u32, out: &mut String) {
     while decimals > 0 && scaled % 10 == 0 {
         (scaled, decimals) = (scaled / 10, decimals - 1);
     }
-    let unit = 10_u64.pow(decimals);
-    let (whole, fraction) = (scaled.unsigned_abs() / unit, scaled.unsigned_abs() % unit);
     if scaled < 0 {
         out.push('-');
     }
-    write_digits(whole, 1, out);
-    if decimals > 0 {
-        out.push('.');
-        write_digits(fraction, decimals as usize, out);
+    if decimals == 0 {
+        return write_digits(scaled.unsigned_abs(), 1, out);
     }
+    let unit = 10_u64.pow(decimals);
+    write_digits(scaled.unsigned_abs() / unit, 1, out);
+    out.push('.');
+    write_digits(scaled.unsigned_abs() % unit, decimals as usize, out);
 }
 
 pub fn write_whole(number: i64, out: &mut String) {
@@ -66,7 +70,8 @@ fn write_digits(mut number: u64, least: usize, out: &mut String) {
         number /= 10;
     }
     let first = first.min(digits.len() - least);
-    out.push_str(std::str::from_utf8(&digits[first..]).expect("digits are ASCII"));
+    // Most have two or three digits, which is less work than to check that they are text.
+    digits[first..].iter().for_each(|&digit| out.push(digit.into()));
 }
 
 #[cfg(test)]
