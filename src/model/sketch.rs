@@ -174,12 +174,19 @@ mod form {
 impl Iterator for Bins<'_> {
     type Item = (i16, u32);
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<(i16, u32)> {
+        let [first @ ..form::MANY, second, ..] = *self.rest else {
+            // By value, so that the fields of an iterator can stay in registers.
+            let (after, bin) = self.clone().next_long()?;
+            *self = after;
+            return Some(bin);
+        };
         // Which of the two shorter forms it is cannot be foretold, so both are read, and no branch depends on it.
-        let [first @ ..form::MANY, second, ..] = *self.rest else { return self.next_long() };
-        let is_middle = first >= form::MIDDLE;
-        let (step, count) = if is_middle { (first & 0x3f, second) } else { (first >> 4, first & 0xf) };
+        let is_middle = first >> 7;
+        let middle = 0u8.wrapping_sub(is_middle);
+        let step = first >> 4 & !middle | first & 0x3f & middle;
+        let count = first & 0xf & !middle | second & middle;
         self.rest = &self.rest[1 + usize::from(is_middle)..];
         self.bin = self.bin.saturating_add(i16::from(step) + 1);
         self.least = 1;
@@ -188,8 +195,10 @@ impl Iterator for Bins<'_> {
 }
 
 impl Bins<'_> {
+    /// A bin in one of the longer forms, or the last, and what follows.
     #[cold]
-    fn next_long(&mut self) -> Option<(i16, u32)> {
+    #[inline(never)]
+    fn next_long(self) -> Option<(Self, (i16, u32))> {
         let (&first, mut rest) = self.rest.split_first()?;
         let (step, count) = match first {
             // The last.
@@ -202,9 +211,7 @@ impl Bins<'_> {
             return None;
         }
         let bin = i16::try_from(i64::from(self.bin).checked_add(step)?).ok()?;
-        let count = u32::try_from(count).ok()?;
-        (self.bin, self.rest, self.least) = (bin, rest, 1);
-        Some((bin, count))
+        Some((Bins { rest, bin, least: 1 }, (bin, u32::try_from(count).ok()?)))
     }
 }
 
