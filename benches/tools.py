@@ -127,9 +127,8 @@ def pairs(count, ours, theirs):
 
 
 def warmed(run):
-    """The second of two runs, as with hyperfine's `--warmup 1`: what it reads is in the page cache then. Machines
-    that reclaim memory which has been idle for some seconds would else put the disk into the figure of whoever's
-    turn comes after a slow peer's."""
+    """The second of two runs: what it reads is in the page cache then. Machines that reclaim memory which has been
+    idle for some seconds would else put the disk into the figure of whoever's turn comes after a slow peer's."""
     def second():
         run()
         return run()

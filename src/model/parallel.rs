@@ -27,7 +27,8 @@ pub fn each_with<T: Send, Tool, R: Send>(
     mut take: impl FnMut(R),
 ) {
     let mut items = items.into_iter();
-    // Results of as many at a time wait to be taken: enough for the cores not to wait for each other often.
+    // Results of as many at a time wait to be taken: enough for the cores not to wait for each other often, and few
+    // enough for memory not to show them.
     let few = (items.len() / 64).max(4 * threads());
     let mut next = || -> Vec<T> { items.by_ref().take(few).collect() };
     let mut batch = next();

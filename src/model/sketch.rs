@@ -349,6 +349,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn bins_end_at_the_last_there_is() {
+        let mut bytes = Vec::new();
+        push(&mut bytes, &mut 0, (i16::MAX - 7, 1));
+        bytes.extend([0x70; 4]);
+        let bins: Vec<_> = Bins::of(&bytes).collect();
+        // The last byte is read by the form that is told nothing may follow, and would be beyond.
+        assert_eq!(bins, [(i16::MAX - 7, 1), (i16::MAX, 1), (i16::MAX, 1), (i16::MAX, 1)]);
+    }
+
+    #[test]
+    fn bins_end_where_they_would_fall() {
+        let (mut bytes, mut before) = (Vec::new(), 0);
+        [(5, 1), (3, 1), (9, 1)].into_iter().for_each(|bin| push(&mut bytes, &mut before, bin));
+        assert_eq!(Bins::of(&bytes).collect::<Vec<_>>(), [(5, 1)]);
+    }
+
     proptest! {
         #[test]
         fn quantiles_keep_their_promise(
@@ -375,7 +392,12 @@ mod tests {
         }
 
         #[test]
-        fn bins_of_any_bytes_never_fall(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn bins_of_any_bytes_never_fall(
+            bytes in prop::collection::vec(
+                prop_oneof![4 => any::<u8>(), 1 => Just(form::LONG), 1 => form::SHORT..form::MIDDLE],
+                0..200,
+            ),
+        ) {
             let bins: Vec<i16> = Bins::of(&bytes).map(|(bin, _)| bin).collect();
             prop_assert!(bins.is_sorted(), "{bins:?}");
             let (mut counts, mut all) = (Counts::default(), 0u32);

@@ -185,7 +185,10 @@ impl<'a> Raw<'a> {
 
 /// The record that the values describe, or why they describe none.
 pub fn interpret<'a>(raw: &RawRecord<'a>) -> Result<Record<'a>, Fault> {
-    let wrapper = raw.name(Field::WrapperName).filter(|name| !name.trim_start().is_empty());
+    let says_something = |name: &Cow<str>| {
+        name.as_bytes().first().is_some_and(u8::is_ascii_graphic) || !name.trim_start().is_empty()
+    };
+    let wrapper = raw.name(Field::WrapperName).filter(says_something);
     let wrapper = wrapper.ok_or_else(|| bad_field("`wrapper_name` is missing or empty"))?;
     let times = times(raw)?;
     let status = status(raw)?;

@@ -196,10 +196,8 @@ impl Reader<'_> {
 /// The lines that some bytes begin with, up to the first that is not text. One check for all of them costs
 /// less than one for each.
 fn text_lines(bytes: &[u8]) -> &str {
-    if let Ok(text) = simdutf8::basic::from_utf8(bytes) {
-        return text;
-    }
-    let valid = match std::str::from_utf8(bytes) {
+    // Stops at the first bad byte: in a log of many, the rest of the block is looked through after each.
+    let valid = match simdutf8::compat::from_utf8(bytes) {
         Ok(text) => return text,
         Err(error) => &bytes[..error.valid_up_to()],
     };
@@ -211,4 +209,45 @@ fn text_lines(bytes: &[u8]) -> &str {
 pub fn too_long(max_line_bytes: usize) -> Fault {
     let reason = format!("longer than {max_line_bytes} bytes; raise `max_line_bytes` if that is intended");
     Fault::new(ProblemKind::TooLong, reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn lines_are_text_up_to_the_first_that_is_not(
+            pieces in prop::collection::vec(prop::sample::select(vec!["a", "é", "\u{1f980}", "\n", "0123456789abcdef"]), 0..40),
+            bad in prop::option::of((any::<prop::sample::Index>(), any::<u8>())),
+        ) {
+            let mut bytes = pieces.concat().into_bytes();
+            if let Some((at, byte)) = bad.filter(|_| !bytes.is_empty()) {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            let expected = match std::str::from_utf8(&bytes) {
+                Ok(text) => text.len(),
+                Err(error) => bytes[..error.valid_up_to()].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1),
+            };
+            prop_assert_eq!(text_lines(&bytes).as_bytes(), &bytes[..expected]);
+        }
+    }
+
+    #[test]
+    fn a_block_of_bad_lines_is_read_to_its_end() {
+        let layout = Layout::new(&Default::default());
+        let reader = Reader { layout: &layout, max_line_bytes: 1000 };
+        let good = r#"{"wrapper_name":"w","end_time":"2025-01-24T09:20:46Z"}"#;
+        let block: Vec<u8> = [good.as_bytes(), b"\n\xff\n\xe9t\xe9\n"].concat().repeat(4000);
+        let (mut read, mut refused) = (0, Vec::new());
+        let lines = reader.each(&Kind::Lines, &block, |place, record| match record {
+            Ok(_) => read += 1,
+            Err(fault) => refused.push((place.line, fault)),
+        });
+        assert_eq!((lines, read, refused.len()), (12_000, 4000, 8000));
+        let fault = Fault::new(ProblemKind::NotUtf8, "not valid UTF-8");
+        assert_eq!(refused[..2], [(2, fault.clone()), (3, fault)]);
+    }
 }

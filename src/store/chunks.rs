@@ -216,7 +216,6 @@ pub enum Part {
 }
 
 impl Part {
-    /// In the order of what they take.
     pub const ALL: [Part; 4] = [Part::Minutes, Part::Series, Part::Hours, Part::Notes];
 }
 
