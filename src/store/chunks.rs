@@ -257,10 +257,35 @@ pub fn write(transaction: &Transaction, wrapper: i64, chunks: &[Chunk]) -> Resul
     Ok(())
 }
 
-/// Loads what is kept of a wrapper in a span; and its newest day, where it has no hours there.
+/// Loads what is kept of a wrapper in a span.
 pub fn load(connection: &Connection, wrapper: i64, span: &Span, history: &mut History) -> Result<()> {
+    load_minutes(connection, wrapper, span, history)?;
+    load_rest(connection, wrapper, span, history)
+}
+
+/// Loads the minutes of a wrapper in a span.
+pub fn load_minutes(connection: &Connection, wrapper: i64, span: &Span, history: &mut History) -> Result<()> {
+    // Sums of ten are made while their minutes are read: most of what a minute takes is its latency.
+    let mut tens = Summing::of(span.tens);
     let chunks = Chunks { connection, wrapper };
-    chunks.load_minutes(span, history)?;
+    chunks.each_since(Level::Minutes, span.first_minute / CHUNK_MINUTES, |start, data| {
+        let whole = each_bucket(data, |minute, bucket, latency| {
+            if tens.covers(minute) {
+                tens.add(minute, &bucket, latency.bins());
+                history.minutes.push((minute, bucket));
+            } else {
+                history.minutes.push((minute, Bucket { latency: latency.sketch(), ..bucket }));
+            }
+        });
+        whole.with_context(|| damaged(Level::Minutes, start))
+    })?;
+    history.tens = tens.finish();
+    Ok(())
+}
+
+/// Loads all but the minutes; and the newest day of a wrapper that has no hours in the span.
+pub fn load_rest(connection: &Connection, wrapper: i64, span: &Span, history: &mut History) -> Result<()> {
+    let chunks = Chunks { connection, wrapper };
     let ((from, to), first_chunk) = (span.older_hours, span.first_hour / CHUNK_HOURS);
     for chunk in (from.div_euclid(CHUNK_HOURS)..(to + CHUNK_HOURS - 1).div_euclid(CHUNK_HOURS))
         .filter(|at| *at < first_chunk)
@@ -383,24 +408,6 @@ impl Chunks<'_> {
     /// Of chunks from `first` on, the first and the last.
     fn keys(&self, level: Level, first: i64) -> [i64; 2] {
         [first, i64::MAX].map(|start| key(self.wrapper, level, start))
-    }
-
-    /// Sums of ten are made while their minutes are read: most of what a minute takes is its latency.
-    fn load_minutes(&self, span: &Span, history: &mut History) -> Result<()> {
-        let mut tens = Summing::of(span.tens);
-        self.each_since(Level::Minutes, span.first_minute / CHUNK_MINUTES, |start, data| {
-            let whole = each_bucket(data, |minute, bucket, latency| {
-                if tens.covers(minute) {
-                    tens.add(minute, &bucket, latency.bins());
-                    history.minutes.push((minute, bucket));
-                } else {
-                    history.minutes.push((minute, Bucket { latency: latency.sketch(), ..bucket }));
-                }
-            });
-            whole.with_context(|| damaged(Level::Minutes, start))
-        })?;
-        history.tens = tens.finish();
-        Ok(())
     }
 
     fn merged_notes(&self, day: i64, new: &Notes) -> Result<Chunk> {

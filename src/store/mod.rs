@@ -219,9 +219,26 @@ impl Store {
         wrappers: &[WrapperId],
         span: impl Fn(&WrapperId) -> Span + Sync,
     ) -> Result<Vec<History>> {
+        // Of few wrappers, minutes are loaded apart from all else, so that there is work for all cores; of many, that
+        // would be one more search for each.
+        let is_few = wrappers.len() < 8 * parallel::threads();
+        let loads: &[Load] =
+            if is_few { &[chunks::load_rest, chunks::load_minutes] } else { &[chunks::load] };
+        let pieces = wrappers.iter().flat_map(|wrapper| loads.iter().map(move |load| (wrapper, load)));
+        let read = |reader: &mut Reader, (wrapper, load): (&WrapperId, &Load)| {
+            piece_of_history(reader.connection()?, wrapper, &span(wrapper), load)
+        };
         let readers = &self.readers;
-        let read = |reader: &mut Reader, wrapper: &_| history(reader.connection()?, wrapper, &span(wrapper));
-        parallel::map_with(wrappers, || readers.reader(), read).into_iter().collect()
+        let mut pieces = parallel::map_with(pieces, || readers.reader(), read).into_iter();
+        let history = |_| {
+            let mut history = pieces.next().expect("a piece for each load")?;
+            if is_few {
+                let History { minutes, tens, .. } = pieces.next().expect("a piece for each load")?;
+                (history.minutes, history.tens) = (minutes, tens);
+            }
+            Ok(history)
+        };
+        wrappers.iter().map(history).collect()
     }
 
     /// The minutes from `first` on, for the published dataset.
@@ -320,10 +337,18 @@ impl Store {
     }
 }
 
-fn history(connection: &Connection, wrapper: &WrapperId, span: &Span) -> Result<History> {
+/// Loads what is kept of a wrapper, or a part of it.
+type Load = fn(&Connection, i64, &Span, &mut History) -> Result<()>;
+
+fn piece_of_history(
+    connection: &Connection,
+    wrapper: &WrapperId,
+    span: &Span,
+    load: &Load,
+) -> Result<History> {
     let (id, first_end_ms) = row_of(connection, wrapper)?;
     let mut history = History { first_end_ms, ..History::default() };
-    chunks::load(connection, id, span, &mut history)
+    load(connection, id, span, &mut history)
         .with_context(|| format!("reading the buckets of `{}`", wrapper.name))?;
     Ok(history)
 }

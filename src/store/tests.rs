@@ -107,6 +107,25 @@ fn minutes_are_handed_out_by_chunks() {
 }
 
 #[test]
+fn many_histories_are_what_each_is_alone() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut store = Store::open(folder.path()).expect("the store opens");
+    // More than are loaded in pieces on any machine that is likely.
+    let names: Vec<String> = (0..1100).map(|at| format!("w{at}")).collect();
+    let operations = |(at, name)| [1, 700 + at as i64].map(|minute| operation(name, "m", minute * 60_000));
+    let operations: Vec<_> = names.iter().map(String::as_str).enumerate().flat_map(operations).collect();
+    store.apply(reading(&operations)).expect("the reading is added");
+    let ids = store.wrappers().expect("the store answers");
+    let span = Span { tens: (0, 720), ..ALL };
+    let together = store.histories(&ids, |_| span).expect("the store answers");
+    assert_eq!(together.len(), names.len());
+    for (id, history) in ids.iter().zip(&together).step_by(100) {
+        let alone = store.histories(std::slice::from_ref(id), |_| span).expect("the store answers");
+        assert_eq!((&alone[0], alone[0].tens.buckets.is_empty()), (history, false), "{}", id.name);
+    }
+}
+
+#[test]
 fn old_minutes_and_hours_go_and_days_stay() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut store = Store::open(folder.path()).expect("the store opens");
