@@ -366,7 +366,6 @@ mod tests {
             }
         }
 
-
         #[test]
         fn it_is_the_same_as_adding_one_by_one_however_it_is_shared_out(
             operations in operations(),
