@@ -78,12 +78,18 @@ impl Grid {
     /// How many values of a sketch lie in each bin.
     pub fn counts(&self, sketch: &Sketch) -> Vec<u64> {
         let mut counts = vec![0; self.len()];
+        // Bins rise, so where the next begins is all there is to know of them.
+        let (mut at, mut next) = (0, (self.first + 1) * self.width);
         for (bin, count) in sketch.bins() {
-            let at = match bin {
-                ZERO_BIN => 0,
-                bin => i32::from(bin).div_euclid(self.width) - self.first + i32::from(self.zeros),
+            let place = if bin == ZERO_BIN {
+                0
+            } else {
+                while i32::from(bin) >= next {
+                    (at, next) = (at + 1, next + self.width);
+                }
+                at + usize::from(self.zeros)
             };
-            if let Some(sum) = usize::try_from(at).ok().and_then(|at| counts.get_mut(at)) {
+            if let Some(sum) = counts.get_mut(place) {
                 *sum += u64::from(count);
             }
         }

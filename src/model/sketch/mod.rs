@@ -4,7 +4,11 @@
 //! sketch with relative-error guarantees", VLDB 2019), without its collapsing of bins: the range of
 //! latencies is bounded, so the number of bins is too.
 
+mod counts;
+
 use crate::model::codec::{Decode, Encode};
+
+pub use counts::Counts;
 
 /// The promise: |estimate − truth| ≤ `RELATIVE_ERROR` × truth.
 pub const RELATIVE_ERROR: f64 = 0.01;
@@ -171,6 +175,19 @@ mod form {
     pub const LONG: u8 = 0xe0;
 }
 
+/// What the two shorter forms can say.
+const LONGEST_SHORT_STEP: usize = 64;
+
+/// The step to the bin that begins with a byte of one of the two shorter forms.
+const STEPS: [u8; 256] = {
+    let (mut steps, mut first) = ([0; 256], 0);
+    while first < form::MANY as usize {
+        steps[first] = if first < form::MIDDLE as usize { first >> 4 } else { first & 0x3f } as u8 + 1;
+        first += 1;
+    }
+    steps
+};
+
 impl Iterator for Bins<'_> {
     type Item = (i16, u32);
 
@@ -182,16 +199,21 @@ impl Iterator for Bins<'_> {
             *self = after;
             return Some(bin);
         };
-        // Which of the two shorter forms it is cannot be foretold, so both are read, and no branch depends on it.
-        let is_middle = first >> 7;
-        let middle = 0u8.wrapping_sub(is_middle);
-        let step = first >> 4 & !middle | first & 0x3f & middle;
-        let count = first & 0xf & !middle | second & middle;
-        self.rest = &self.rest[1 + usize::from(is_middle)..];
-        self.bin = self.bin.saturating_add(i16::from(step) + 1);
+        let (step, count, length) = shorter(first, second);
+        self.rest = &self.rest[length..];
+        self.bin = self.bin.saturating_add(step as i16);
         self.least = 1;
-        Some((self.bin, u32::from(count) + 1))
+        Some((self.bin, count))
     }
+}
+
+/// The step, count and length of a bin in one of the two shorter forms.
+#[inline(always)]
+fn shorter(first: u8, second: u8) -> (usize, u32, usize) {
+    // Which of the two it is cannot be foretold, so both are read, and no branch depends on it.
+    let is_middle = first >> 7;
+    let count = if is_middle > 0 { second } else { first & 0xf };
+    (STEPS[usize::from(first)].into(), u32::from(count) + 1, 1 + usize::from(is_middle))
 }
 
 impl Bins<'_> {
@@ -215,17 +237,22 @@ impl Bins<'_> {
     }
 }
 
+/// A bin in one of the two shorter forms, if it has one, and how many of the bytes it takes.
+#[inline(always)]
+fn in_short(step: usize, count: u32) -> Option<([u8; 2], usize)> {
+    let (1..=LONGEST_SHORT_STEP, 1..=256) = (step, count) else { return None };
+    let (step, count) = ((step - 1) as u8, (count - 1) as u8);
+    let is_short = step < 8 && count < 16;
+    let first = if is_short { form::SHORT | step << 4 | count } else { form::MIDDLE | step };
+    Some(([first, count], 2 - usize::from(is_short)))
+}
+
 /// Appends a bin to the bytes of a sketch whose last bin is `before`.
-#[inline]
 fn push(bytes: &mut Vec<u8>, before: &mut i16, (bin, count): (i16, u32)) {
     let step = i32::from(bin) - i32::from(*before);
     *before = bin;
-    if let (1..=64, 1..=256) = (step, count) {
-        let (step, count) = ((step - 1) as u8, (count - 1) as u8);
-        let is_short = step < 8 && count < 16;
-        let first = if is_short { form::SHORT | step << 4 | count } else { form::MIDDLE | step };
-        bytes.extend_from_slice(&[first, count]);
-        bytes.truncate(bytes.len() - usize::from(is_short));
+    if let Some((form, length)) = in_short(step as usize, count) {
+        bytes.extend_from_slice(&form[..length]);
         return;
     }
     match step {
@@ -236,77 +263,6 @@ fn push(bytes: &mut Vec<u8>, before: &mut i16, (bin, count): (i16, u32)) {
         }
     }
     u64::from(count).encode(bytes);
-}
-
-/// Places of [`Counts`]: that of zero, then those of [`LOWEST_BIN`] to [`HIGHEST_BIN`].
-const PLACES: usize = (HIGHEST_BIN - LOWEST_BIN) as usize + 2;
-
-/// A sketch in the making, with a place for every bin.
-#[derive(Debug)]
-pub struct Counts {
-    places: [u32; PLACES],
-    /// Of the places that may hold something; it ends before it begins where there are none.
-    first: usize,
-    end: usize,
-    /// Of the sketch that was made last.
-    bytes: Vec<u8>,
-}
-
-impl Default for Counts {
-    fn default() -> Counts {
-        Counts { places: [0; PLACES], first: PLACES, end: 0, bytes: Vec::new() }
-    }
-}
-
-impl Counts {
-    /// Adds the bins of one sketch.
-    pub fn add(&mut self, mut bins: Bins) {
-        let Some((first, count)) = bins.next() else { return };
-        self.add_bin(first, count);
-        let mut highest = 0;
-        for (bin, count) in bins {
-            highest = place_of(bin);
-            self.places[highest] = self.places[highest].saturating_add(count);
-        }
-        self.end = self.end.max(highest + 1);
-    }
-
-    fn add_bin(&mut self, bin: i16, count: u32) {
-        let place = place_of(bin);
-        self.places[place] = self.places[place].saturating_add(count);
-        (self.first, self.end) = (self.first.min(place), self.end.max(place + 1));
-    }
-
-    /// The sum of what was added; begins anew.
-    pub fn take(&mut self) -> Sketch {
-        let places = self.first..self.end.max(self.first);
-        // Made elsewhere first: memory that is cut off later would leave holes.
-        let (mut bytes, mut before, mut all) = (std::mem::take(&mut self.bytes), 0, 0);
-        bytes.clear();
-        // More than two bytes takes only a bin of very many.
-        bytes.reserve(2 * places.len());
-        // Between the bins of few values lie many empty ones, which are passed over together.
-        for (at, some) in self.places[places.clone()].chunks(8).enumerate() {
-            if some.iter().all(|&count| count == 0) {
-                continue;
-            }
-            for (place, &count) in (places.start + 8 * at..).zip(some).filter(|(_, count)| **count > 0) {
-                let bin = if place == 0 { ZERO_BIN } else { LOWEST_BIN + (place - 1) as i16 };
-                push(&mut bytes, &mut before, (bin, count));
-                all += u64::from(count);
-            }
-        }
-        self.places[places].fill(0);
-        (self.first, self.end) = (PLACES, 0);
-        let sketch = Sketch { count: all, bytes: bytes.as_slice().into() };
-        self.bytes = bytes;
-        sketch
-    }
-}
-
-/// Bins that no value has are taken for those at the ends.
-fn place_of(bin: i16) -> usize {
-    usize::from(bin.clamp(LOWEST_BIN - 1, HIGHEST_BIN).abs_diff(LOWEST_BIN - 1))
 }
 
 #[cfg(test)]
