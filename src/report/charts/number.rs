@@ -11,16 +11,19 @@ pub fn rounded(value: f64) -> f64 {
     if value.fract() == 0.0 {
         return value;
     }
-    let scale = 10_f64.powi(decimals(value));
+    let scale = UNITS[decimals(value)];
     (value * scale).round() / scale
 }
 
-fn decimals(value: f64) -> i32 {
+/// By so many decimals, how many of the last one make 1.
+const UNITS: [f64; 13] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12];
+
+fn decimals(value: f64) -> usize {
     let magnitude = match value.abs() {
         size @ 1.0..MOST_WHOLE => (size as u64).ilog10() as i32,
         size => size.log10().floor() as i32,
     };
-    (DIGITS - 1 - magnitude).clamp(0, 12)
+    (DIGITS - 1 - magnitude).clamp(0, UNITS.len() as i32 - 1) as usize
 }
 
 /// Appends the shortest text of a value that is [`rounded`].
@@ -31,7 +34,9 @@ pub fn write_rounded(value: f64, out: &mut String) {
         write_whole(value as i64, out);
     } else {
         let decimals = decimals(value);
-        write_scaled((value * 10_f64.powi(decimals)).round() as i64, decimals.unsigned_abs(), out);
+        // All but whole already, so that a half more leads to the same as `f64::round`, which is a call.
+        let scaled = value * UNITS[decimals];
+        write_scaled((scaled + 0.5_f64.copysign(scaled)) as i64, decimals as u32, out);
     }
 }
 
@@ -60,18 +65,40 @@ pub fn write_whole(number: i64, out: &mut String) {
 }
 
 /// At least so many digits.
-fn write_digits(mut number: u64, least: usize, out: &mut String) {
-    // The longest number has twenty.
-    let mut digits = [b'0'; 20];
-    let mut first = digits.len();
-    while number > 0 {
-        first -= 1;
-        digits[first] = b'0' + (number % 10) as u8;
-        number /= 10;
+fn write_digits(number: u64, least: usize, out: &mut String) {
+    if number >= 1000 {
+        write_digits(number / 1000, least.saturating_sub(3), out);
+        return write_group(number as usize % 1000, 3, out);
     }
-    let first = first.min(digits.len() - least);
-    // Most have two or three digits, which is less work than to check that they are text.
-    digits[first..].iter().for_each(|&digit| out.push(digit.into()));
+    for _ in 3..least {
+        out.push('0');
+    }
+    write_group(number as usize, least.min(3), out);
+}
+
+/// Three digits of each number below a thousand, and two more to be cut off.
+const GROUPS: &str = {
+    const DIGITS: [u8; 3002] = {
+        let (mut digits, mut at) = ([b'0'; 3002], 0);
+        while at < 3000 {
+            digits[at] += (at / 3 / [100, 10, 1][at % 3] % 10) as u8;
+            at += 1;
+        }
+        digits
+    };
+    match str::from_utf8(&DIGITS) {
+        Ok(digits) => digits,
+        Err(_) => unreachable!(),
+    }
+};
+
+/// At least so many digits, and at most three. How many there are cannot be foretold, so no branch depends on it.
+#[inline(always)]
+fn write_group(number: usize, least: usize, out: &mut String) {
+    let digits = (1 + usize::from(number >= 10) + usize::from(number >= 100)).max(least);
+    let first = 3 * number + 3 - digits;
+    out.push_str(&GROUPS[first..first + 3]);
+    out.truncate(out.len() - 3 + digits);
 }
 
 #[cfg(test)]
