@@ -3,6 +3,8 @@
 //!
 //! Derived and not recorded, so that the feed is the same whether builds ran every minute or once a day.
 
+use std::borrow::Borrow;
+
 use serde::Serialize;
 
 use crate::analysis::facts::{Settings, WrapperFacts};
@@ -57,8 +59,11 @@ pub fn events(wrapper: &WrapperFacts, moment_ms: i64, settings: &Settings) -> Ve
 }
 
 /// Newest first, cut to [`FEED_ENTRIES`].
-pub fn feed(mut events: Vec<Event>) -> Vec<Event> {
-    events.sort_by(|a, b| b.at_ms.cmp(&a.at_ms).then_with(|| a.id.cmp(&b.id)));
+pub fn feed<E: Borrow<Event>>(mut events: Vec<E>) -> Vec<E> {
+    events.sort_by(|a, b| {
+        let (a, b) = (a.borrow(), b.borrow());
+        b.at_ms.cmp(&a.at_ms).then_with(|| a.id.cmp(&b.id))
+    });
     events.truncate(FEED_ENTRIES);
     events
 }
@@ -168,7 +173,9 @@ pub fn health_at(wrapper: &WrapperFacts, moment_ms: i64, window: Window, setting
     let late = Window::last_minutes(moment_ms, i64::from(settings.health.recent_minutes));
     let target = settings.health.target_of(&wrapper.id.name);
     let history = &wrapper.history;
-    health(&window.sum(history), &late.sum(history), &settings.health, target)
+    // Only a target asks for durations, and to add them up is most of the work.
+    let sum = if target.is_some() { window.sum(history) } else { window.sum_counters(history) };
+    health(&sum, &late.sum_counters(history), &settings.health, target)
 }
 
 /// Counters of a window that moves forward, kept by adding what comes in and taking off what falls out.

@@ -144,7 +144,8 @@ pub fn snapshot(facts: &Facts) -> Snapshot<'_> {
     let window = Window::last_minutes(facts.moment_ms, minutes);
     let wrappers = parallel::map(&facts.wrappers, |wrapper| report(facts, wrapper, window));
     let system = system(facts, window, wrappers.iter().map(|wrapper| &wrapper.summary));
-    let activity = feed(wrappers.iter().flat_map(|wrapper| wrapper.activity.iter().cloned()).collect());
+    let activity: Vec<&Event> = feed(wrappers.iter().flat_map(|wrapper| &wrapper.activity).collect());
+    let activity = activity.into_iter().cloned().collect();
     Snapshot { facts, window, system, wrappers, activity }
 }
 
@@ -200,14 +201,17 @@ pub fn range(facts: &Facts, wrapper: &WrapperFacts, hours: u32) -> Range {
 }
 
 fn report(facts: &Facts, wrapper: &WrapperFacts, window: Window) -> WrapperReport {
-    let detail = wrapper.detailed.then(|| detail(facts, wrapper));
+    let (detail, (summary, activity)) = parallel::join(
+        || wrapper.detailed.then(|| detail(facts, wrapper)),
+        || (summary(facts, wrapper, window), feed(events(wrapper, facts.moment_ms, &facts.settings))),
+    );
     let drawn =
         detail.as_ref().and_then(|detail| detail.ranges.iter().find(|range| range.hours == DAY_HOURS));
     WrapperReport {
-        summary: summary(facts, wrapper, window),
+        summary,
         // A day is drawn in the cells of its rows.
         day: drawn.cloned().unwrap_or_else(|| range(facts, wrapper, DAY_HOURS)),
-        activity: feed(events(wrapper, facts.moment_ms, &facts.settings)),
+        activity,
         detail,
         stands: wrapper.stands,
     }

@@ -60,6 +60,11 @@ impl Window {
         Bucket::sum(self.pieces(history, TEN).map(|(_, bucket)| bucket))
     }
 
+    /// The same without latency.
+    pub fn sum_counters(&self, history: &History) -> Bucket {
+        Bucket::sum_counters(self.pieces(history, TEN).map(|(_, bucket)| bucket))
+    }
+
     /// Cells of `step` minutes on the clock, as (start in ms, operations); empty ones are left out.
     /// `step` divides a day; windows beyond [`MINUTE_HOURS`] have cells of at least an hour.
     pub fn cells<'h>(&self, history: &'h History, step: i64) -> Vec<(i64, Cow<'h, Bucket>)> {
