@@ -140,9 +140,11 @@ fn embed(theme: &Path, out: &Path) -> Result<(), String> {
     }
     assets.push(("licences.txt".to_owned(), write(&vendor.join("licences.txt"), &licences)?));
 
-    let mut code = String::new();
+    let (mut code, mut all) = (String::new(), Sha256::new());
     code.push_str("pub const TEMPLATES: &[(&str, &str)] = &[\n");
     for (name, path) in files(&theme.join("templates"))? {
+        all.update(&name);
+        all.update(read(&path)?);
         writeln!(code, "    ({name:?}, include_str!({path:?})),").expect("writing to memory");
     }
     // The hashes of two megabytes at every start would be a good part of a build with little news.
@@ -150,6 +152,7 @@ fn embed(theme: &Path, out: &Path) -> Result<(), String> {
     for (name, path) in assets {
         let bytes = fs::read(&path).map_err(|error| describe("reading", &path, &error))?;
         let sha256 = format!("{:x}", Sha256::digest(bytes));
+        all.update(&sha256);
         writeln!(code, "    ({name:?}, include_bytes!({path:?}), {sha256:?}),").expect("writing to memory");
     }
     code.push_str("];\n");
@@ -165,6 +168,7 @@ fn embed(theme: &Path, out: &Path) -> Result<(), String> {
         writeln!(code, "    include_bytes!({:?}),", path.display().to_string()).expect("writing to memory");
     }
     code.push_str("];\n");
+    writeln!(code, "pub const FINGERPRINT: &str = \"{:x}\";", all.finalize()).expect("writing to memory");
     write(&out.join("embedded.rs"), &code).map(drop)
 }
 

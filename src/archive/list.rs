@@ -66,7 +66,7 @@ pub fn write(output: &Path, index: &Index, settings: &SiteSettings) -> Result<()
         if let Some(home) = settings.home() {
             disk::replace(&archive.join(FEED), feed(index, settings, &home).as_bytes())?;
         }
-        disk::replace(&archive.join(MADE_BY), made_by(&Theme::fingerprint(), settings).as_bytes())
+        disk::replace(&archive.join(MADE_BY), made_by(Theme::fingerprint(), settings).as_bytes())
     };
     put().with_context(|| format!("writing the page of `{}`", archive.display()))
 }

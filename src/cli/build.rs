@@ -25,7 +25,7 @@ pub fn run(common: &Common, talk: &Talk) -> Result<()> {
     let mut store = pipeline::open(&plan, PATIENCE)?;
     let built = pipeline::build(&mut store, &plan, &talk.progress())?;
     site.clean_inbox(&store)?;
-    list::refresh(&site.output, &built.theme, &site.config.site)?;
+    list::refresh(&site.output, built.theme, &site.config.site)?;
     drop(store);
     if talk.json {
         writeln!(std::io::stdout(), "{}", as_json(&built, begun.elapsed().as_secs_f64()))?;

@@ -152,7 +152,7 @@ fn build_site(site: &Site, progress: &(dyn Fn(Progress) + Sync)) -> Result<Built
     let mut store = pipeline::open(&plan, PATIENCE)?;
     let built = pipeline::build(&mut store, &plan, progress)?;
     site.clean_inbox(&store)?;
-    list::refresh(&site.output, &built.theme, &site.config.site)?;
+    list::refresh(&site.output, built.theme, &site.config.site)?;
     Ok(built)
 }
 

@@ -49,7 +49,7 @@ pub fn run(arguments: &Snapshot, common: &Common, talk: &Talk) -> Result<()> {
         started_ms,
         every: site.config.archive.every,
         config: site.config.hash.clone(),
-        theme: built.theme.clone(),
+        theme: built.theme.to_owned(),
         site: &site.config.site,
         inputs: store.files()?.iter().map(input).collect(),
     };
@@ -69,7 +69,7 @@ pub fn run(arguments: &Snapshot, common: &Common, talk: &Talk) -> Result<()> {
     if kept.is_new || !outdated.is_empty() {
         remove(&site, &mut kept.index, &outdated)?;
     } else {
-        list::refresh(&site.output, &built.theme, &site.config.site)?;
+        list::refresh(&site.output, built.theme, &site.config.site)?;
     }
     site.clean_inbox(&store)?;
     let pictures = arguments.tell.pictures(&site, &store);

@@ -56,7 +56,7 @@ pub struct Built {
     /// What is wrong with sources themselves, in words.
     pub troubles: Vec<String>,
     /// Changes with every template and asset.
-    pub theme: String,
+    pub theme: &'static str,
     pub published: Published,
 }
 
