@@ -128,19 +128,7 @@ impl Decode for u64 {
 
 #[inline(never)]
 fn long_number(input: &mut &[u8]) -> Option<u64> {
-    if let Some(short) = take_short(input) {
-        return Some(short);
-    }
-    let mut value = 0u64;
-    for shift in (0..64).step_by(7) {
-        let (&byte, rest) = input.split_first()?;
-        *input = rest;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return Some(value);
-        }
-    }
-    None
+    u64::try_from(u128::decode(input)?).ok()
 }
 
 /// Takes a number of at most eight bytes, if the input has as many. How many it takes cannot be foretold, so its groups
