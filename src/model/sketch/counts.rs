@@ -5,8 +5,11 @@ use wide::u32x16;
 use crate::model::sketch::{Bins, HIGHEST_BIN, LONGEST_SHORT_STEP, LOWEST_BIN, Sketch, ZERO_BIN};
 use crate::model::sketch::{form, in_short, push, shorter};
 
-/// Places of [`Counts`]: that of zero, and those up to [`HIGHEST_BIN`]. From zero, no short step leads to another.
-const PLACES: usize = ((HIGHEST_BIN - BELOW) as usize + 1).next_multiple_of(LANES);
+/// Places of [`Counts`]: that of zero, and those of [`LOWEST_BIN`] to [`HIGHEST_BIN`]. Zero lies so far below the others
+/// that a distance in places is a short step only where that in bins is.
+const PLACES: usize = (HIGHEST_PLACE + 1).next_multiple_of(LANES);
+const LOWEST_PLACE: usize = (LOWEST_BIN - BELOW) as usize;
+const HIGHEST_PLACE: usize = (HIGHEST_BIN - BELOW) as usize;
 /// The bin that would be at the place of zero.
 const BELOW: i16 = LOWEST_BIN - LONGEST_SHORT_STEP as i16 - 1;
 /// Places that are looked at together.
@@ -91,7 +94,7 @@ impl Counts {
     fn add_shorter(&mut self, adding: &mut Adding, [first, second]: [u8; 2]) {
         let (step, count, length) = shorter(first, second);
         adding.rest = &adding.rest[length..];
-        adding.place = (adding.place + step).min(PLACES - 1);
+        adding.place = (adding.place + step).min(HIGHEST_PLACE);
         self.places[adding.place] = self.places[adding.place].saturating_add(count);
     }
 
@@ -130,6 +133,12 @@ impl Counts {
             let waiting = std::mem::take(&mut self.waiting);
             let last = self.begin(&waiting);
             self.finish(last);
+        }
+        if self.first == 0 {
+            // Between zero and the lowest bin lies what no value has: a sketch of other bytes was added.
+            let low = self.places[..LOWEST_PLACE].iter().fold(0u32, |sum, &count| sum.saturating_add(count));
+            self.places[..LOWEST_PLACE].fill(0);
+            self.places[0] = low;
         }
         let groups = self.first.min(self.end) / LANES..self.end.div_ceil(LANES);
         (self.first, self.end) = (PLACES, 0);
@@ -183,7 +192,7 @@ fn bin_at(place: usize) -> i16 {
 
 /// Bins that no value has are taken for those at the ends.
 fn place_of(bin: i16) -> usize {
-    usize::from(bin.clamp(BELOW, HIGHEST_BIN).abs_diff(BELOW))
+    if bin < LOWEST_BIN { 0 } else { usize::from(bin.min(HIGHEST_BIN).abs_diff(BELOW)) }
 }
 
 #[cfg(test)]
@@ -193,6 +202,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_damaged_sketch_leaves_others_as_they_are() {
+        let mut damaged = Vec::new();
+        push(&mut damaged, &mut 0, (ZERO_BIN, 1));
+        damaged.extend([0; 2]);
+        let mut counts = Counts::default();
+        counts.add(Bins::of(&damaged));
+        let mut whole = Vec::new();
+        push(&mut whole, &mut 0, (5, 3));
+        counts.add(Bins::of(&whole));
+        assert_eq!(counts.take().bins().collect::<Vec<_>>(), [(ZERO_BIN, 3), (5, 3)]);
+        // And it begins anew.
+        counts.add(Bins::of(&whole));
+        assert_eq!(counts.take().as_bytes(), whole);
+    }
 
     proptest! {
         #[test]

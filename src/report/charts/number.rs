@@ -68,7 +68,7 @@ pub fn write_whole(number: i64, out: &mut String) {
 fn write_digits(number: u64, least: usize, out: &mut String) {
     if number >= 1000 {
         write_digits(number / 1000, least.saturating_sub(3), out);
-        return write_group(number as usize % 1000, 3, out);
+        return write_group((number % 1000) as usize, 3, out);
     }
     for _ in 3..least {
         out.push('0');
