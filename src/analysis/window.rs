@@ -60,7 +60,7 @@ impl Window {
         Bucket::sum(self.pieces(history, TEN).map(|(_, bucket)| bucket))
     }
 
-    /// The same without latency.
+    /// As [`Window::sum`], without latency.
     pub fn sum_counters(&self, history: &History) -> Bucket {
         Bucket::sum_counters(self.pieces(history, TEN).map(|(_, bucket)| bucket))
     }

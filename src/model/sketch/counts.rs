@@ -130,9 +130,11 @@ impl Counts {
     /// The sum of what was added; begins anew.
     pub fn take(&mut self) -> Sketch {
         if !self.waiting.is_empty() {
-            let waiting = std::mem::take(&mut self.waiting);
+            let mut waiting = std::mem::take(&mut self.waiting);
             let last = self.begin(&waiting);
             self.finish(last);
+            waiting.clear();
+            self.waiting = waiting;
         }
         if self.first == 0 {
             // Between zero and the lowest bin lies what no value has: a sketch of other bytes was added.

@@ -175,7 +175,7 @@ mod form {
     pub const LONG: u8 = 0xe0;
 }
 
-/// What the two shorter forms can say.
+/// The longest step of the two shorter forms, which is that of [`form::MIDDLE`].
 const LONGEST_SHORT_STEP: usize = 64;
 
 /// The step to the bin that begins with a byte of one of the two shorter forms.
@@ -251,6 +251,7 @@ fn in_short(step: usize, count: u32) -> Option<([u8; 2], usize)> {
 fn push(bytes: &mut Vec<u8>, before: &mut i16, (bin, count): (i16, u32)) {
     let step = i32::from(bin) - i32::from(*before);
     *before = bin;
+    // A step back becomes a very long one.
     if let Some((form, length)) = in_short(step as usize, count) {
         bytes.extend_from_slice(&form[..length]);
         return;

@@ -76,7 +76,7 @@ fn write_digits(number: u64, least: usize, out: &mut String) {
     write_group(number as usize, least.min(3), out);
 }
 
-/// Three digits of each number below a thousand, and two more to be cut off.
+/// Three digits of each number below a thousand; two more, so that three can be taken from any of them on.
 const GROUPS: &str = {
     const DIGITS: [u8; 3002] = {
         let (mut digits, mut at) = ([b'0'; 3002], 0);
