@@ -14,14 +14,13 @@ use anyhow::{Context, Result};
 use crate::analysis::facts::{Facts, Settings};
 use crate::analysis::service::{self, Month, MonthReport, ServiceSettings};
 use crate::analysis::snapshot::{Snapshot, snapshot};
+use crate::model::history::WrapperId;
 use crate::model::parallel;
 use crate::model::quality::SourceState;
 use crate::model::time::rfc3339;
 use crate::pipeline::standing::{Next, Stands};
 use crate::publish::manifest::SourceEntry;
-use crate::publish::{Later, Published, Stamp, Standing};
-use crate::report::dataset::Past;
-use crate::report::site::Site;
+use crate::publish::{Published, Stamp, Standing};
 use crate::report::{SiteSettings, Theme, dataset, datasets, render, summary};
 use crate::sources::discover::{Discovery, discover};
 use crate::sources::resume::try_read;
@@ -30,7 +29,7 @@ use crate::sources::{self, Progress};
 use crate::store::chunks::Span;
 use crate::store::lock::PATIENCE;
 use crate::store::settings::StoreSettings;
-use crate::store::{Minutes, Reading, Store};
+use crate::store::{Reading, Store};
 
 /// Everything a build is a function of, besides the logs themselves.
 #[derive(Clone, Copy, Debug)]
@@ -88,13 +87,19 @@ fn build_once(store: &mut Store, plan: &Plan, progress: &(dyn Fn(Progress) + Syn
             let facts = facts::shown(plan, store, read.sources.clone(), changed.as_ref())?;
             let snapshot = snapshot(&facts);
             let theme = Theme::embedded().context("loading the theme")?;
-            let ((site, past), stamp) = (site(&snapshot, theme, plan.site)?, stamp(&snapshot));
-            drop(snapshot);
             let published = {
                 let minutes = store.minutes(facts::first_kept_minute(plan));
-                let later: Vec<_> = past.iter().map(|past| past_file(past, minutes)).collect();
+                let minutes = |id: &WrapperId| minutes.of(id);
+                let begun = {
+                    let mut site = render(&snapshot, theme, plan.site)?;
+                    dataset::add(&mut site, &facts, plan.site, &minutes)?;
+                    datasets::add(&mut site, &snapshot)?;
+                    summary::add(&mut site, &snapshot)?;
+                    output.begin(&site, &stamp(&snapshot))?
+                };
+                drop(snapshot);
                 // To leave memory takes a while with many wrappers.
-                parallel::join(|| drop(facts), || output.publish_with(&site, &later, &stamp)).1?
+                parallel::join(|| drop(facts), || begun.put()).1?
             };
             store.set_published(&Next::output(plan)?, &next.record(&published.manifest.id))?;
             published
@@ -195,24 +200,6 @@ fn read(plan: &Plan, store: &mut Store, progress: &(dyn Fn(Progress) + Sync)) ->
     store.prune(&plan.store.retention(newest.min(plan.moment_ms)))?;
     let (sources, bytes) = (read.sources, read.bytes);
     Ok(Gathered { sources, bytes, records: read.records, skipped: read.skipped })
-}
-
-fn site(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Result<(Site, Vec<Past>)> {
-    let data = || -> Result<_> {
-        let mut site = Site::default();
-        let past = dataset::add(&mut site, snapshot.facts, settings)?;
-        datasets::add(&mut site, snapshot)?;
-        summary::add(&mut site, snapshot)?;
-        Ok((site, past))
-    };
-    let (data, pages) = parallel::join(data, || render(snapshot, theme, settings));
-    let (mut site, (data, past)) = (pages.context("rendering the pages")?, data?);
-    site.merge(data)?;
-    Ok((site, past))
-}
-
-fn past_file<'a>(past: &'a Past, minutes: Minutes<'a>) -> Later<'a> {
-    Later { path: past.path(), make: Box::new(move || Ok(past.file(minutes.of(&past.id)?))) }
 }
 
 fn stamp(snapshot: &Snapshot) -> Stamp {

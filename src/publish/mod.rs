@@ -8,7 +8,6 @@
 pub mod manifest;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -20,7 +19,7 @@ use sha2::{Digest, Sha256};
 use crate::model::parallel;
 use crate::model::time::rfc3339;
 use crate::publish::manifest::{FileEntry, Found, MANIFEST, Manifest, SourceEntry};
-use crate::report::site::{Site, is_plain};
+use crate::report::site::{File, Site, is_plain};
 
 /// Lists the files being replaced, one path a line, while that is under way.
 pub const JOURNAL: &str = ".dash-publishing";
@@ -32,19 +31,6 @@ pub struct Stamp {
     /// End of the newest operation.
     pub last_data_ms: Option<i64>,
     pub sources: Vec<SourceEntry>,
-}
-
-/// A file that is made when its turn comes, so that no two of them need be in memory on one thread.
-pub struct Later<'a> {
-    /// As of a [`Site`]'s files.
-    pub path: String,
-    pub make: Box<dyn Fn() -> Result<Vec<u8>> + Sync + 'a>,
-}
-
-impl fmt::Debug for Later<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Later").field("path", &self.path).finish_non_exhaustive()
-    }
 }
 
 /// What publishing did.
@@ -80,6 +66,29 @@ pub struct Standing {
     whole: bool,
 }
 
+/// A site whose files are made: those that changed lie beside their places.
+#[derive(Debug)]
+pub struct Begun<'s> {
+    standing: &'s Standing,
+    manifest: Manifest,
+    dirty: Vec<String>,
+    gone: BTreeSet<String>,
+}
+
+/// What is known of a file before it is made.
+enum Turn<'s> {
+    Stands(FileEntry),
+    Comes(Coming<'s>),
+}
+
+/// A file that does not stand as it is, as far as is known.
+struct Coming<'s> {
+    path: &'s str,
+    file: &'s File<'s>,
+    /// Where it is made already.
+    entry: Option<FileEntry>,
+}
+
 impl Standing {
     /// # Errors
     /// If `output` is something else than a folder, or cannot be read.
@@ -109,77 +118,87 @@ impl Standing {
     /// Writes a site here; the folder is created where it is missing.
     ///
     /// # Errors
-    /// If a path of the site is taken by a file that dash did not write, or if something cannot be written; the last
-    /// snapshot then still stands.
+    /// As [`Standing::begin`] and [`Begun::put`].
     pub fn publish(&self, site: &Site, stamp: &Stamp) -> Result<Published> {
-        self.publish_with(site, &[], stamp)
+        self.begin(site, stamp)?.put()
     }
 
-    /// The same, with files that are made when their turn comes.
+    /// Makes the files of a site, and writes those beside their places that are not what stands there.
     ///
     /// # Errors
-    /// As [`Standing::publish`], and those of making the files.
-    pub fn publish_with(&self, site: &Site, later: &[Later], stamp: &Stamp) -> Result<Published> {
+    /// If a path of the site is taken by a file that dash did not write, if a file cannot be made, or if something
+    /// cannot be written. Nothing of it is left then.
+    pub fn begin(&self, site: &Site, stamp: &Stamp) -> Result<Begun<'_>> {
         let output = &self.output;
         fs::create_dir_all(output).with_context(|| format!("creating the folder `{}`", output.display()))?;
         let content: Vec<_> = site.files().iter().collect();
-        let hashes = parallel::map(&content, |(path, bytes)| {
-            site.known_hash(path).map_or_else(|| sha256(bytes), str::to_owned)
-        });
-        let (mut files, mut dirty) = (BTreeMap::new(), Vec::new());
-        for ((path, bytes), sha256) in content.into_iter().zip(hashes) {
-            let entry = FileEntry { size: bytes.len() as u64, sha256 };
-            if !self.stands(path, &entry) {
-                self.check_owner(path, bytes)?;
-                dirty.push((path.as_str(), Some(&bytes[..])));
+        let looked_at = parallel::map(&content, |(path, file)| self.look_at(path, file));
+        let (mut files, mut coming) = (BTreeMap::new(), Vec::new());
+        for ((path, _), looked_at) in content.iter().zip(looked_at) {
+            match looked_at? {
+                Turn::Stands(entry) => drop(files.insert((*path).clone(), entry)),
+                Turn::Comes(file) => coming.push(file),
             }
-            files.insert(path.clone(), entry);
         }
         for path in site.kept() {
             let known = self.known(path);
             let entry = known.with_context(|| format!("`{path}` is to be kept, but was never published"))?;
             files.insert(path.clone(), entry.clone());
         }
-        let laters: BTreeSet<&str> = later.iter().map(|file| file.path.as_str()).collect();
-        let gone = self.gone(|path| files.contains_key(path) || laters.contains(path));
+        let gone = self.gone(|path| files.contains_key(path) || site.files().contains_key(path));
         // Before anything is written, beside its place or there.
-        let paths = dirty.iter().map(|(path, _)| *path).chain(laters);
-        let journal: String =
-            paths.chain(gone.iter().map(String::as_str)).flat_map(|path| [path, "\n"]).collect();
+        let paths = coming.iter().map(|file| file.path).chain(gone.iter().map(String::as_str));
+        let journal: String = paths.flat_map(|path| [path, "\n"]).collect();
         write(output, JOURNAL, journal.as_bytes())?;
-        let begun = self.begin_all(later, &mut files).and_then(|begun| {
+        let begun = self.begin_all(&coming, &mut files).and_then(|dirty| {
             let manifest = manifest(stamp, files, self.manifest.as_ref());
-            self.check_owner(SNAPSHOT_SCRIPT, snapshot_script(&manifest).as_bytes())?;
-            Ok((manifest, begun))
+            let script = File::Made(snapshot_script(&manifest).into());
+            self.check_owner(SNAPSHOT_SCRIPT, &script)?;
+            Ok(Begun { standing: self, manifest, dirty, gone })
         });
-        let (manifest, begun) = begun.inspect_err(|_| self.forget(later))?;
-        dirty.extend(begun.into_iter().map(|path| (path, None)));
-        self.put(manifest, &dirty, &gone)
+        begun.inspect_err(|_| self.forget(&coming))
     }
 
-    /// Makes files, and writes those beside their place that are not what stands there: the paths of these.
-    fn begin_all<'a>(
-        &self,
-        later: &'a [Later],
-        files: &mut BTreeMap<String, FileEntry>,
-    ) -> Result<Vec<&'a str>> {
-        let mut begun = Vec::new();
-        for (Later { path, .. }, result) in later.iter().zip(parallel::map(later, |file| self.begin(file))) {
-            let (entry, is_dirty) = result?;
-            begun.extend(is_dirty.then_some(path.as_str()));
-            if files.insert(path.clone(), entry).is_some() {
-                bail!("two parts of the site write `{path}`; rename one of them");
+    /// Finds out whether a file stands already, as far as that can be told before it is made.
+    fn look_at<'s>(&self, path: &'s str, file: &'s File<'s>) -> Result<Turn<'s>> {
+        let entry = match file {
+            File::Made(bytes) => Some(FileEntry { size: bytes.len() as u64, sha256: sha256(bytes) }),
+            File::Carried { bytes, sha256 } => {
+                Some(FileEntry { size: bytes.len() as u64, sha256: (*sha256).to_owned() })
+            }
+            File::Later(_) => None,
+        };
+        match entry {
+            Some(entry) if self.stands(path, &entry) => Ok(Turn::Stands(entry)),
+            entry => {
+                self.check_owner(path, file)?;
+                Ok(Turn::Comes(Coming { path, file, entry }))
             }
         }
-        Ok(begun)
     }
 
-    fn begin(&self, Later { path, make }: &Later) -> Result<(FileEntry, bool)> {
-        let bytes = make()?;
+    /// Makes files, and writes those beside their places that are not what stands there: the paths of these.
+    fn begin_all(&self, coming: &[Coming], files: &mut BTreeMap<String, FileEntry>) -> Result<Vec<String>> {
+        let mut dirty = Vec::new();
+        for (Coming { path, .. }, begun) in
+            coming.iter().zip(parallel::map(coming, |file| self.begin_one(file)))
+        {
+            let (entry, is_dirty) = begun?;
+            dirty.extend(is_dirty.then(|| (*path).to_owned()));
+            files.insert((*path).to_owned(), entry);
+        }
+        Ok(dirty)
+    }
+
+    fn begin_one(&self, Coming { path, file, entry }: &Coming) -> Result<(FileEntry, bool)> {
+        let bytes = file.bytes().with_context(|| format!("making `{path}`"))?;
+        if let Some(entry) = entry {
+            begin(&self.output, path, &bytes)?;
+            return Ok((entry.clone(), true));
+        }
         let entry = FileEntry { size: bytes.len() as u64, sha256: sha256(&bytes) };
         let is_dirty = !self.stands(path, &entry);
         if is_dirty {
-            self.check_owner(path, &bytes)?;
             begin(&self.output, path, &bytes)?;
         }
         Ok((entry, is_dirty))
@@ -187,8 +206,8 @@ impl Standing {
 
     /// Removes what was written beside its place by a publication that replaced nothing. What cannot be removed is
     /// named by the journal, which stays if it was there before.
-    fn forget(&self, later: &[Later]) {
-        for Later { path, .. } in later {
+    fn forget(&self, coming: &[Coming]) {
+        for Coming { path, .. } in coming {
             let unfinished = self.output.join(unfinished(path));
             // Neither is there but where it was begun, and a folder that holds something stays.
             let _ = fs::remove_file(&unfinished);
@@ -197,30 +216,6 @@ impl Standing {
         if !self.interrupted {
             let _ = fs::remove_file(self.output.join(JOURNAL));
         }
-    }
-
-    /// Puts what is dirty in place, removes what is gone, and the manifest comes last. Without bytes, a file lies
-    /// beside its place already.
-    fn put(
-        &self,
-        manifest: Manifest,
-        dirty: &[(&str, Option<&[u8]>)],
-        gone: &BTreeSet<String>,
-    ) -> Result<Published> {
-        let output = &self.output;
-        let put = |(path, bytes): &(&str, Option<&[u8]>)| match bytes {
-            Some(bytes) => write(output, path, bytes),
-            None => finish(output, path),
-        };
-        parallel::map(dirty, put).into_iter().collect::<Result<()>>()?;
-        write(output, SNAPSHOT_SCRIPT, snapshot_script(&manifest).as_bytes())?;
-        write(output, MANIFEST, &serde_json::to_vec_pretty(&manifest)?)?;
-        for path in gone {
-            remove(output, path)?;
-            remove(output, &unfinished(path))?;
-        }
-        remove(output, JOURNAL)?;
-        Ok(Published { manifest, written: dirty.len(), removed: gone.len() })
     }
 
     fn known(&self, path: &str) -> Option<&FileEntry> {
@@ -238,11 +233,11 @@ impl Standing {
     }
 
     /// Refuses to write over what dash did not write.
-    fn check_owner(&self, path: &str, bytes: &[u8]) -> Result<()> {
+    fn check_owner(&self, path: &str, file: &File) -> Result<()> {
         // Neither manifest nor journal lists the script, which is written between the two.
         let script = path == SNAPSHOT_SCRIPT && (self.manifest.is_some() || self.interrupted);
         let ours = self.damaged || script || self.known(path).is_some() || self.broken.contains(path);
-        if !ours && is_foreign(&self.output.join(path), bytes) {
+        if !ours && is_foreign(&self.output.join(path), file)? {
             let path = self.output.join(path);
             bail!("`{}` was not written by dash; move it away or choose another `--output`", path.display());
         }
@@ -254,6 +249,25 @@ impl Standing {
         let known = self.manifest.iter().flat_map(|before| before.files.keys());
         let gone = known.chain(&self.broken).filter(|path| !is_next(path));
         gone.cloned().collect()
+    }
+}
+
+impl Begun<'_> {
+    /// Puts what is dirty in place, removes what is gone, and the manifest comes last.
+    ///
+    /// # Errors
+    /// If something cannot be written; the journal tells the next builder what may be half done.
+    pub fn put(self) -> Result<Published> {
+        let Begun { standing: Standing { output, .. }, manifest, dirty, gone } = self;
+        parallel::map(&dirty, |path| finish(output, path)).into_iter().collect::<Result<()>>()?;
+        write(output, SNAPSHOT_SCRIPT, snapshot_script(&manifest).as_bytes())?;
+        write(output, MANIFEST, &serde_json::to_vec_pretty(&manifest)?)?;
+        for path in &gone {
+            remove(output, path)?;
+            remove(output, &unfinished(path))?;
+        }
+        remove(output, JOURNAL)?;
+        Ok(Published { manifest, written: dirty.len(), removed: gone.len() })
     }
 }
 
@@ -308,11 +322,14 @@ fn journal(output: &Path) -> Result<BTreeSet<String>> {
     }
 }
 
-/// Whether something else than these bytes lies at a path that dash has never written.
-fn is_foreign(path: &Path, bytes: &[u8]) -> bool {
+/// Whether something else than this file lies at a path that dash has never written.
+fn is_foreign(path: &Path, file: &File) -> Result<bool> {
     match fs::symlink_metadata(path) {
-        Ok(found) => !found.is_file() || fs::read(path).map_or(true, |there| there != bytes),
-        Err(_) => false,
+        Ok(found) if found.is_file() => {
+            let bytes = file.bytes()?;
+            Ok(fs::read(path).map_or(true, |there| there != *bytes))
+        }
+        found => Ok(found.is_ok()),
     }
 }
 

@@ -6,12 +6,11 @@
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::facts::{Facts, Settings, WrapperFacts};
+use crate::analysis::facts::{Facts, Settings};
 use crate::analysis::window::MAX_HOURS;
 use crate::model::bucket::Bucket;
 use crate::model::codec::{append, from_bytes, take_first, to_bytes};
 use crate::model::history::{History, WrapperId};
-use crate::model::parallel;
 use crate::model::rollup::InFlight;
 use crate::model::time::hour_of;
 use crate::report::SiteSettings;
@@ -37,30 +36,16 @@ pub fn history_path(slug: &str) -> String {
     format!("data/{slug}.bin")
 }
 
-/// The bytes of a wrapper that changed, for a file that still lacks its minutes.
-#[derive(Debug)]
-pub struct Past {
-    pub id: WrapperId,
-    history: Vec<u8>,
-}
+/// Reads a wrapper's minutes as they are stored: chunks, put together by [`append`].
+pub type ReadMinutes<'a> = dyn Fn(&WrapperId) -> Result<Vec<u8>> + Sync + 'a;
 
-impl Past {
-    /// Where the file lies in the site.
-    pub fn path(&self) -> String {
-        history_path(&self.id.slug)
-    }
-
-    /// The file; `minutes` are as they are stored.
-    pub fn file(&self, minutes: Vec<u8>) -> Vec<u8> {
-        // Most of the file, which is why they come first: nothing of them is copied.
-        let mut bytes = minutes;
-        append(&mut bytes, &self.history);
-        bytes
-    }
-}
-
-/// Adds the facts to a site, but for the files of wrappers that changed.
-pub fn add(site: &mut Site, facts: &Facts, settings: &SiteSettings) -> Result<Vec<Past>> {
+/// Adds the facts to a site. The files of wrappers are made when their turn comes.
+pub fn add<'a>(
+    site: &mut Site<'a>,
+    facts: &'a Facts,
+    settings: &SiteSettings,
+    minutes: &'a ReadMinutes,
+) -> Result<()> {
     let index = Index {
         title: settings.title.clone(),
         currency: settings.currency.clone(),
@@ -70,13 +55,20 @@ pub fn add(site: &mut Site, facts: &Facts, settings: &SiteSettings) -> Result<Ve
         in_flight: facts.in_flight.clone(),
     };
     site.add(INDEX, serde_json::to_vec(&index)?)?;
-    let (stand, changed): (Vec<_>, Vec<_>) = facts.wrappers.iter().partition(|wrapper| wrapper.stands);
-    stand.into_iter().try_for_each(|wrapper| site.keep(history_path(&wrapper.id.slug)))?;
-    let past = |wrapper: &WrapperFacts| Past {
-        id: wrapper.id.clone(),
-        history: write_history(&wrapper.history, facts.moment_ms),
-    };
-    Ok(parallel::map(changed, past))
+    for wrapper in &facts.wrappers {
+        let path = history_path(&wrapper.id.slug);
+        if wrapper.stands {
+            site.keep(path)?;
+            continue;
+        }
+        site.later(path, move || {
+            // Most of the file, which is why they come first: nothing of them is copied.
+            let mut bytes = minutes(&wrapper.id)?;
+            append(&mut bytes, &write_history(&wrapper.history, facts.moment_ms));
+            Ok(bytes)
+        })?;
+    }
+    Ok(())
 }
 
 /// Reads the index back.

@@ -12,7 +12,6 @@ use crate::analysis::figures::Figures;
 use crate::analysis::health::Factor;
 use crate::analysis::snapshot::{self, Range, Snapshot, Summary, System};
 use crate::analysis::window::Window;
-use crate::model::parallel;
 use crate::model::time::rfc3339;
 use crate::report::charts;
 use crate::report::export;
@@ -163,7 +162,7 @@ fn metrics<'a>(name: &'a str, range: &Range, moment_ms: i64) -> Metrics<'a> {
 }
 
 /// Adds the answers for the default parameters to a site.
-pub fn add(site: &mut Site, snapshot: &Snapshot) -> Result<()> {
+pub fn add<'a>(site: &mut Site<'a>, snapshot: &'a Snapshot) -> Result<()> {
     let (facts, moment_ms) = (snapshot.facts, snapshot.facts.moment_ms);
     let system = system_answer(&snapshot.system, moment_ms);
     site.add("api/system/health.json", serde_json::to_vec(&Envelope::new(system, moment_ms))?)?;
@@ -172,21 +171,20 @@ pub fn add(site: &mut Site, snapshot: &Snapshot) -> Result<()> {
         summaries().map(|summary| (summary.name.as_str(), WrapperHealth::of(summary))).collect();
     let health = Envelope::new(InOrder(&health), moment_ms);
     site.add("api/wrappers/health.json", serde_json::to_vec(&health)?)?;
-    site.add(ACTIVITY, serde_json::to_vec(&Envelope::new(&snapshot.activity, moment_ms))?)?;
-    let lines = snapshot.wrappers.iter().map(|wrapper| (wrapper.summary.name.as_str(), &wrapper.day));
-    let lines = charts::performance::lines(lines);
-    site.add("api/charts/performance.json", serde_json::to_vec(&lines)?)?;
-    site.add("api/charts/health.json", serde_json::to_vec(&charts::health::health(facts))?)?;
-    let metrics = parallel::map(&snapshot.wrappers, |wrapper| {
-        let answer = || serde_json::to_vec(&metrics(&wrapper.summary.name, &wrapper.day, moment_ms));
-        (!wrapper.stands).then(answer).transpose()
-    });
-    for (wrapper, answer) in snapshot.wrappers.iter().zip(metrics) {
+    site.later(ACTIVITY, move || Ok(serde_json::to_vec(&Envelope::new(&snapshot.activity, moment_ms))?))?;
+    site.later("api/charts/performance.json", move || {
+        let lines = snapshot.wrappers.iter().map(|wrapper| (wrapper.summary.name.as_str(), &wrapper.day));
+        Ok(serde_json::to_vec(&charts::performance::lines(lines))?)
+    })?;
+    site.later("api/charts/health.json", move || Ok(serde_json::to_vec(&charts::health::health(facts))?))?;
+    for wrapper in &snapshot.wrappers {
         let path = format!("api/wrappers/{}/metrics.json", wrapper.summary.slug);
-        match answer? {
-            Some(answer) => site.add(path, answer)?,
-            None => site.keep(path)?,
+        if wrapper.stands {
+            site.keep(path)?;
+            continue;
         }
+        let answer = move || metrics(&wrapper.summary.name, &wrapper.day, moment_ms);
+        site.later(path, move || Ok(serde_json::to_vec(&answer())?))?;
     }
     let exports = export::all(facts, DEFAULT_HOURS);
     exports

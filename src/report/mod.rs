@@ -14,6 +14,7 @@ pub mod picture;
 pub mod spark;
 pub mod policy;
 pub mod pages;
+pub mod pieces;
 pub mod dataset;
 pub mod datasets;
 pub mod summary;
@@ -32,7 +33,7 @@ use tera::{Context, Error, Kwargs, State, Tera, TeraResult, Value};
 
 use crate::analysis::health::Status;
 use crate::analysis::snapshot::Snapshot;
-use crate::model::parallel;
+use crate::report::pages::View;
 use crate::report::picture::files::{self, Kind};
 use crate::report::site::Site;
 
@@ -156,14 +157,14 @@ impl Theme {
     /// # Errors
     /// If the template fails, with its name and the place in it.
     pub fn page_of(&self, template: &str, place: &Place, view: Context) -> Result<String> {
-        self.page(template, &frame(place.settings, place.root, place.section), view)
+        self.page(template, &frame(place.settings, place.root, place.section), view.into())
     }
 
-    fn page(&self, template: &str, frame: &Frame, view: Context) -> Result<String> {
-        let mut context = Context::from_serialize(frame).context("describing the site to its templates")?;
-        context.extend(view);
-        let html = self.tera.render(template, &context).with_context(|| format!("rendering `{template}`"))?;
-        Ok(with_symbols(html))
+    fn page(&self, template: &str, frame: &Frame, View { context, pieces }: View) -> Result<String> {
+        let mut all = Context::from_serialize(frame).context("describing the site to its templates")?;
+        all.extend(context);
+        let html = self.tera.render(template, &all).with_context(|| format!("rendering `{template}`"))?;
+        Ok(pieces.put_into(with_symbols(html)))
     }
 }
 
@@ -188,7 +189,6 @@ fn icon(kwargs: Kwargs, _: &State) -> TeraResult<Value> {
 /// what is in there, and a newer page may refer to others.
 fn with_symbols(mut html: String) -> String {
     const MARK: &str = "\"#icon-";
-    // A page of charts is long, and has few of these.
     let marks = memchr::memmem::find_iter(html.as_bytes(), MARK);
     let named: HashSet<&str> = marks.filter_map(|at| html[at + MARK.len()..].split('"').next()).collect();
     let used = embedded::ICONS.iter().filter(|icon| named.contains(icon.0));
@@ -258,74 +258,43 @@ fn frame<'a>(settings: &'a SiteSettings, root: &'a str, section: &'a str) -> Fra
     }
 }
 
-/// A page that shows the snapshot.
-#[derive(Clone, Copy, Debug)]
-enum Page {
-    Overview,
-    Activity,
-    Quality,
-    /// By its place in the snapshot.
-    Wrapper(usize),
-}
-
-impl Page {
-    fn path(self, snapshot: &Snapshot) -> String {
-        match self {
-            Page::Overview => "index.html".to_owned(),
-            Page::Activity => "activity.html".to_owned(),
-            Page::Quality => "data-quality.html".to_owned(),
-            Page::Wrapper(at) => format!("wrappers/{}.html", snapshot.wrappers[at].summary.slug),
-        }
+/// For a page about all wrappers.
+fn frame_of_all<'a>(snapshot: &Snapshot, place: Place<'a>) -> Frame<'a> {
+    let statuses = snapshot.wrappers.iter().map(|wrapper| wrapper.summary.health.status);
+    Frame {
+        status: statuses.min().unwrap_or(Status::NoData),
+        troubled: snapshot.system.unhealthy_wrappers,
+        ..frame(place.settings, place.root, place.section)
     }
 }
 
-/// The whole site: pages, assets, and the mark that says whether a daemon answers.
+/// The pages, the assets, and the mark that says whether a daemon answers. Pages that show the snapshot are made when
+/// their turn comes.
 ///
 /// # Errors
 /// If a template fails, with the template's name and the place in it.
-pub fn render(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Result<Site> {
-    let statuses = snapshot.wrappers.iter().map(|wrapper| wrapper.summary.health.status);
-    let worst = statuses.min().unwrap_or(Status::NoData);
-    let frame = |root, section| Frame {
-        status: worst,
-        troubled: snapshot.system.unhealthy_wrappers,
-        ..frame(settings, root, section)
-    };
+pub fn render<'a>(snapshot: &'a Snapshot, theme: &'a Theme, settings: &'a SiteSettings) -> Result<Site<'a>> {
     let mut site = Site::default();
-    let wrappers = (0..snapshot.wrappers.len()).map(Page::Wrapper);
-    let pages: Vec<_> = [Page::Overview, Page::Activity, Page::Quality].into_iter().chain(wrappers).collect();
-    // On all cores, all at once: the first page takes as long as that of a wrapper.
-    let rendered = parallel::map(&pages, |page| match *page {
-        Page::Overview => {
-            let view = pages::overview::view(snapshot, settings)?;
-            theme.page("overview.html", &frame("./", "overview"), view).map(Some)
-        }
-        Page::Activity => {
-            let view = pages::activity::view(snapshot)?;
-            theme.page("activity.html", &frame("./", "activity"), view).map(Some)
-        }
-        Page::Quality => {
-            let view = pages::quality::view(snapshot)?;
-            theme.page("quality.html", &frame("./", "quality"), view).map(Some)
-        }
-        Page::Wrapper(at) => wrapper_page(snapshot, at, theme, &frame("../", "wrappers"))
-            .with_context(|| format!("the page of `{}`", snapshot.wrappers[at].summary.name)),
-    });
-    for (page, rendered) in pages.iter().zip(rendered) {
-        let path = page.path(snapshot);
-        match rendered? {
-            Some(html) => site.add(path, html)?,
-            None => site.keep(path)?,
-        }
-    }
+    let frame = move |section| frame_of_all(snapshot, Place { root: "./", section, settings });
+    site.later("index.html", move || {
+        theme.page("overview.html", &frame("overview"), pages::overview::view(snapshot, settings)?)
+    })?;
+    site.later("activity.html", move || {
+        theme.page("activity.html", &frame("activity"), pages::activity::view(snapshot).into())
+    })?;
+    site.later("data-quality.html", move || {
+        theme.page("quality.html", &frame("quality"), pages::quality::view(snapshot).into())
+    })?;
+    add_wrappers(&mut site, snapshot, theme, settings)?;
     // Shown at any depth, where no relative link holds.
     let base_path = settings.base_path();
-    site.add("404.html", theme.page("404.html", &frame(&base_path, ""), Context::new())?)?;
+    let lost = frame_of_all(snapshot, Place { root: &base_path, section: "", settings });
+    site.add("404.html", theme.page("404.html", &lost, View::default())?)?;
     // Read by the browser itself: how the site is installed, and what of it opens without a network.
-    site.add("site.webmanifest", theme.page("site.webmanifest", &frame("./", ""), Context::new())?)?;
+    site.add("site.webmanifest", theme.page("site.webmanifest", &frame(""), View::default())?)?;
     let mut context = Context::new();
     context.insert("assets", &theme.assets.iter().map(|asset| &asset.path).collect::<Vec<_>>());
-    site.add("sw.js", theme.page("sw.js", &frame("./", ""), context)?)?;
+    site.add("sw.js", theme.page("sw.js", &frame(""), context.into())?)?;
     // The daemon answers this path with `true`; see `live.js`.
     site.add("live.json", "{\"live\":false}\n")?;
     for Asset { path, bytes, sha256 } in &theme.assets {
@@ -336,14 +305,28 @@ pub fn render(snapshot: &Snapshot, theme: &Theme, settings: &SiteSettings) -> Re
     Ok(site)
 }
 
-/// A wrapper's own page; `None` where it stands as it is.
-fn wrapper_page(snapshot: &Snapshot, at: usize, theme: &Theme, frame: &Frame) -> Result<Option<String>> {
-    let wrapper = &snapshot.wrappers[at];
-    let Some(detail) = wrapper.detail.as_ref().filter(|_| !wrapper.stands) else { return Ok(None) };
-    let status = wrapper.summary.health.status;
-    let frame = Frame { status, troubled: usize::from(status < Status::Healthy), ..*frame };
-    let view = pages::wrapper::view(snapshot, at, detail, frame.currency)?;
-    theme.page("wrapper.html", &frame, view).map(Some)
+/// Adds the wrappers' own pages; those that stand as they are, are kept.
+fn add_wrappers<'a>(
+    site: &mut Site<'a>,
+    snapshot: &'a Snapshot,
+    theme: &'a Theme,
+    settings: &'a SiteSettings,
+) -> Result<()> {
+    for (at, wrapper) in snapshot.wrappers.iter().enumerate() {
+        let path = format!("wrappers/{}.html", wrapper.summary.slug);
+        let Some(detail) = wrapper.detail.as_ref().filter(|_| !wrapper.stands) else {
+            site.keep(path)?;
+            continue;
+        };
+        site.later(path, move || {
+            let status = wrapper.summary.health.status;
+            let troubled = usize::from(status < Status::Healthy);
+            let frame = Frame { status, troubled, ..frame(settings, "../", "wrappers") };
+            let view = pages::wrapper::view(snapshot, at, detail, &settings.currency)?;
+            theme.page("wrapper.html", &frame, view)
+        })?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

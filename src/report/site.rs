@@ -1,29 +1,75 @@
-//! A finished site in memory: what publishing writes, and nothing else.
+//! A site: what publishing writes, and nothing else.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use anyhow::{Result, bail};
 
 /// Files by path, relative to the output folder, with `/` between segments.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Site {
-    files: BTreeMap<String, Cow<'static, [u8]>>,
-    /// SHA-256 of files, where it is known.
-    hashes: BTreeMap<String, &'static str>,
+#[derive(Debug, Default)]
+pub struct Site<'a> {
+    files: BTreeMap<String, File<'a>>,
     kept: BTreeSet<String>,
 }
 
-impl Site {
+/// A file of a site.
+pub enum File<'a> {
+    Made(Vec<u8>),
+    /// What the program brings along, with its SHA-256 in hexadecimal.
+    Carried {
+        bytes: &'static [u8],
+        sha256: &'static str,
+    },
+    /// Made when its turn comes to be published, and let go then: what all pages take is never in memory.
+    Later(Make<'a>),
+}
+
+/// Makes a file; the same bytes each time.
+pub type Make<'a> = Box<dyn Fn() -> Result<Vec<u8>> + Send + Sync + 'a>;
+
+impl File<'_> {
+    /// # Errors
+    /// Those of making it.
+    pub fn bytes(&self) -> Result<Cow<'_, [u8]>> {
+        match self {
+            File::Made(bytes) => Ok(Cow::Borrowed(bytes)),
+            File::Carried { bytes, .. } => Ok(Cow::Borrowed(bytes)),
+            File::Later(make) => make().map(Cow::Owned),
+        }
+    }
+}
+
+impl fmt::Debug for File<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            File::Made(bytes) => write!(formatter, "Made({} bytes)", bytes.len()),
+            File::Carried { sha256, .. } => write!(formatter, "Carried({sha256})"),
+            File::Later(_) => formatter.write_str("Later"),
+        }
+    }
+}
+
+impl<'a> Site<'a> {
     /// Adds a file.
     ///
     /// # Errors
     /// If another part of the report has written that path already, or if the path leaves the folder: both
     /// are mistakes that would otherwise show as a page with the wrong content.
     pub fn add(&mut self, path: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Result<()> {
-        let path = self.free(path.into())?;
-        self.files.insert(path, Cow::Owned(bytes.into()));
-        Ok(())
+        self.insert(path.into(), File::Made(bytes.into()))
+    }
+
+    /// Adds a file that is made when its turn comes.
+    ///
+    /// # Errors
+    /// As [`Site::add`].
+    pub fn later<B: Into<Vec<u8>>>(
+        &mut self,
+        path: impl Into<String>,
+        make: impl Fn() -> Result<B> + Send + Sync + 'a,
+    ) -> Result<()> {
+        self.insert(path.into(), File::Later(Box::new(move || make().map(B::into))))
     }
 
     /// Adds a file that the program carries, with its SHA-256 in hexadecimal.
@@ -31,10 +77,7 @@ impl Site {
     /// # Errors
     /// As [`Site::add`].
     pub fn add_asset(&mut self, path: &str, bytes: &'static [u8], sha256: &'static str) -> Result<()> {
-        let path = self.free(path.to_owned())?;
-        self.hashes.insert(path.clone(), sha256);
-        self.files.insert(path, Cow::Borrowed(bytes));
-        Ok(())
+        self.insert(path.to_owned(), File::Carried { bytes, sha256 })
     }
 
     /// Says that the snapshot that stands has this file already, and that it is not to change.
@@ -47,17 +90,9 @@ impl Site {
         Ok(())
     }
 
-    /// Takes up another part of the site.
-    ///
-    /// # Errors
-    /// As [`Site::add`].
-    pub fn merge(&mut self, part: Site) -> Result<()> {
-        part.kept.into_iter().try_for_each(|path| self.keep(path))?;
-        self.hashes.extend(part.hashes);
-        for (path, bytes) in part.files {
-            let path = self.free(path)?;
-            self.files.insert(path, bytes);
-        }
+    fn insert(&mut self, path: String, file: File<'a>) -> Result<()> {
+        let path = self.free(path)?;
+        self.files.insert(path, file);
         Ok(())
     }
 
@@ -76,13 +111,8 @@ impl Site {
         &self.kept
     }
 
-    pub fn files(&self) -> &BTreeMap<String, Cow<'static, [u8]>> {
+    pub fn files(&self) -> &BTreeMap<String, File<'a>> {
         &self.files
-    }
-
-    /// The SHA-256 of a file, if it is known without looking at the file.
-    pub fn known_hash(&self, path: &str) -> Option<&'static str> {
-        self.hashes.get(path).copied()
     }
 }
 
@@ -104,19 +134,12 @@ mod tests {
     }
 
     #[test]
-    fn two_parts_with_one_path_are_an_error() {
-        let part = |path: &str| {
-            let mut site = Site::default();
-            site.add(path, "").expect("the path is free");
-            site
-        };
-        let mut site = part("index.html");
-        site.merge(part("other.html")).expect("the path is free");
-        assert_eq!(site.files().len(), 2);
-        assert!(site.merge(part("index.html")).is_err());
-        let mut kept = Site::default();
-        kept.keep("other.html").expect("the path is free");
-        assert!(site.merge(kept).is_err());
+    fn what_is_kept_is_not_written_too() {
+        let mut site = Site::default();
+        site.keep("index.html").expect("the path is free");
+        assert!(site.later("index.html", || Ok("")).is_err());
+        site.later("other.html", || Ok("")).expect("the path is free");
+        assert!(site.keep("other.html").is_err());
     }
 
     #[test]

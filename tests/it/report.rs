@@ -1,13 +1,13 @@
 //! A finished site, looked at from outside: its links, its scripts, its escaping and its numbers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::sync::Arc;
 
 use dash::analysis::facts::Facts;
 use dash::analysis::snapshot::{WrapperReport, snapshot};
 use dash::report::charts::{Across, Chart, health, latency, marks_of, performance};
-use dash::report::site::Site;
+use dash::report::site::File;
 use dash::report::{SiteSettings, Theme, render};
 use serde_json::{Value, json};
 
@@ -16,18 +16,28 @@ use crate::seeded;
 /// Written by whoever publishes the site, and linked to by every page.
 const PUBLISHED: &str = "snapshot.js";
 
-fn site_of(facts: &Facts) -> Site {
-    let theme = Theme::embedded().expect("the embedded theme is valid");
-    render(&snapshot(facts), theme, &SiteSettings::default()).expect("every page renders")
+/// The files of a site by path, all of them made.
+type Files = BTreeMap<String, Vec<u8>>;
+
+fn site_of(facts: &Facts) -> Files {
+    site_with(facts, &SiteSettings::default())
 }
 
-fn text<'a>(site: &'a Site, path: &str) -> &'a str {
-    let bytes = site.files().get(path).unwrap_or_else(|| panic!("the site has no `{path}`"));
+fn site_with(facts: &Facts, settings: &SiteSettings) -> Files {
+    let theme = Theme::embedded().expect("the embedded theme is valid");
+    let snapshot = snapshot(facts);
+    let site = render(&snapshot, theme, settings).expect("every page can be rendered");
+    let made = |file: &File| file.bytes().expect("every page renders").into_owned();
+    site.files().iter().map(|(path, file)| (path.clone(), made(file))).collect()
+}
+
+fn text<'a>(site: &'a Files, path: &str) -> &'a str {
+    let bytes = site.get(path).unwrap_or_else(|| panic!("the site has no `{path}`"));
     std::str::from_utf8(bytes).expect("text")
 }
 
-fn pages(site: &Site) -> impl Iterator<Item = (&str, &str)> {
-    let paths = site.files().keys().filter(|path| path.ends_with(".html"));
+fn pages(site: &Files) -> impl Iterator<Item = (&str, &str)> {
+    let paths = site.keys().filter(|path| path.ends_with(".html"));
     paths.map(|path| (path.as_str(), text(site, path)))
 }
 
@@ -84,7 +94,7 @@ fn every_link_leads_to_a_file_of_the_site() {
             };
             // Made beside the site, from what is kept.
             let beside = target == PUBLISHED || target == "archive/index.html";
-            assert!(beside || site.files().contains_key(&target), "`{page}` links to `{link}`");
+            assert!(beside || site.contains_key(&target), "`{page}` links to `{link}`");
             if !fragment.is_empty() {
                 assert!(text(&site, &target).contains(&format!("id=\"{fragment}\"")), "`{page}`: `{link}`");
             }
@@ -109,7 +119,7 @@ fn resolve(page: &str, link: &str) -> String {
 #[test]
 fn nothing_asks_another_host() {
     let site = site_of(&seeded::week());
-    for (path, bytes) in site.files() {
+    for (path, bytes) in &site {
         if !path.ends_with(".html") && !path.ends_with(".css") {
             continue;
         }
@@ -118,7 +128,7 @@ fn nothing_asks_another_host() {
         let loaded = text.split("url(").skip(1).map(|rest| rest.trim_start_matches(['"', '\'']));
         for address in loaded {
             let address = address.split([')', '"']).next().unwrap_or_default();
-            let own = address.starts_with("data:") || site.files().contains_key(&resolve(path, address));
+            let own = address.starts_with("data:") || site.contains_key(&resolve(path, address));
             assert!(own, "`{path}` loads `{address}`");
         }
         if path.ends_with(".html") {
@@ -164,7 +174,7 @@ fn hostile_names_are_text() {
     assert!(index.contains("غلاف العربية"));
     assert!(index.contains("{{ 7777 * 7777 }}"));
     assert!(index.contains(&"long-".repeat(40)));
-    let names: BTreeSet<_> = site.files().keys().filter(|path| path.starts_with("wrappers/")).collect();
+    let names: BTreeSet<_> = site.keys().filter(|path| path.starts_with("wrappers/")).collect();
     assert_eq!(names.len(), seeded::week().wrappers.len());
 }
 
@@ -178,8 +188,7 @@ fn scripts_and_styles_are_within_their_budget() {
         packer.write_all(bytes).expect("memory takes it");
         packer.finish().expect("memory takes it").len()
     };
-    let code: usize =
-        site.files().iter().filter(|(path, _)| is_code(path)).map(|(_, bytes)| packed(bytes)).sum();
+    let code: usize = site.iter().filter(|(path, _)| is_code(path)).map(|(_, bytes)| packed(bytes)).sum();
     assert!((100_000..=500_000).contains(&code), "{code} bytes, as gzip packs them");
 }
 
@@ -190,9 +199,7 @@ fn old_data_is_told_before_what_it_says() {
     let page = |minutes: i64, stale_minutes: u32| {
         let facts = Facts { moment_ms: newest + minutes * 60_000, ..facts.clone() };
         let settings = SiteSettings { stale_minutes, ..SiteSettings::default() };
-        let theme = Theme::embedded().expect("the embedded theme is valid");
-        let site = render(&snapshot(&facts), theme, &settings).expect("every page renders");
-        text(&site, "index.html").to_owned()
+        text(&site_with(&facts, &settings), "index.html").to_owned()
     };
     assert!(!page(14, 15).contains("Old data"));
     let old = page(21, 15);

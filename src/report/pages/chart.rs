@@ -7,6 +7,7 @@ use crate::analysis::snapshot::{RANGES, Range};
 use crate::report::charts::data::Data;
 use crate::report::charts::{Across, Chart, Series, Shape, inline};
 use crate::report::filters::script_json;
+use crate::report::pieces::Pieces;
 
 /// What the template of a chart reads.
 #[derive(Debug, Serialize)]
@@ -18,12 +19,15 @@ pub struct ChartView {
     right: String,
     legend: Vec<Entry>,
     views: Vec<View>,
-    /// [`Data`], for a script block.
+    /// The mark of [`Data`] for a script block.
     data: String,
     /// Bars below each other, which decide how high the chart is; 0 for other charts.
     rows: usize,
     /// Whether there is nothing to draw in any range.
     empty: bool,
+    /// What the marks stand for.
+    #[serde(skip)]
+    pub pieces: Pieces,
 }
 
 /// The drawing of one range; the range is empty where there are none to choose from.
@@ -31,6 +35,7 @@ pub struct ChartView {
 struct View {
     range: &'static str,
     chosen: bool,
+    /// The mark of the drawing.
     svg: String,
 }
 
@@ -73,21 +78,25 @@ impl ChartView {
     /// The ranges of one chart, which differ in nothing but time and values.
     fn of(charts: &[(&'static str, Chart)], chosen: &str) -> Result<ChartView> {
         let (_, first) = charts.first().expect("a chart has at least one range");
-        let views = charts.iter().map(|(range, chart)| View {
+        let mut pieces = Pieces::default();
+        let view = |(range, chart): &(&'static str, Chart)| View {
             range,
             chosen: *range == chosen,
-            svg: inline::svg(chart),
-        });
+            svg: pieces.take(format!("{} {range}", first.name), inline::svg(chart)),
+        };
+        let views = charts.iter().map(view).collect();
+        let data = pieces.take(format!("{} data", first.name), script_json(&Data::of(charts))?);
         Ok(ChartView {
             name: first.name,
             title: first.title.clone(),
             left: titled(first, &first.left.title),
             right: first.right.as_ref().map(|axis| axis.title.clone()).unwrap_or_default(),
             legend: legend(first),
-            views: views.collect(),
-            data: script_json(&Data::of(charts))?,
+            views,
+            data,
             rows: if let Across::Names(names) = &first.across { names.len().max(1) } else { 0 },
             empty: charts.iter().all(|(_, chart)| chart.is_empty()),
+            pieces,
         })
     }
 }

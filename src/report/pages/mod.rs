@@ -12,6 +12,7 @@ use crate::model::parallel;
 use crate::model::rollup::InFlight;
 use crate::report::charts::table::Row;
 use crate::report::pages::chart::ChartView;
+use crate::report::pieces::Pieces;
 
 pub mod activity;
 pub mod chart;
@@ -20,6 +21,20 @@ pub mod overview;
 pub mod quality;
 pub mod timeline;
 pub mod wrapper;
+
+/// What a page's template is told.
+#[derive(Debug, Default)]
+pub struct View {
+    pub context: Context,
+    /// What is put in place of the marks that the context holds.
+    pub pieces: Pieces,
+}
+
+impl From<Context> for View {
+    fn from(context: Context) -> View {
+        View { context, pieces: Pieces::default() }
+    }
+}
 
 /// A notable operation.
 #[derive(Debug, Serialize)]
@@ -73,13 +88,18 @@ fn built(snapshot: &Snapshot, context: &mut Context) {
     context.insert("last_data", &snapshot.system.last_data_ms);
 }
 
-/// Charts as templates read them, by name.
-fn charts<S: Sync>(rows: &[Row<S>], of: &S, chosen: &str) -> Result<BTreeMap<&'static str, ChartView>> {
+/// Tells the context of charts, by name; their long parts are returned.
+fn add_charts<S: Sync>(context: &mut Context, rows: &[Row<S>], of: &S, chosen: &str) -> Result<Pieces> {
     let view = |row: &Row<S>| {
         let draw = |at| (row.draw)(of, at);
         let view = if row.ranged { ChartView::ranged(chosen, draw) } else { ChartView::single(draw(0)) };
         Ok((row.name, view?))
     };
     // Charts are most of a page, and pages are few: without, the last page would be waited for.
-    parallel::map(rows, view).into_iter().collect()
+    let views = parallel::map(rows, view);
+    let mut views: BTreeMap<&str, ChartView> = views.into_iter().collect::<Result<_>>()?;
+    let mut pieces = Pieces::default();
+    views.values_mut().for_each(|view| pieces.extend(std::mem::take(&mut view.pieces)));
+    context.insert("charts", &views);
+    Ok(pieces)
 }

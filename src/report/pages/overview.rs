@@ -15,7 +15,7 @@ use crate::report::charts::table::OfSystem;
 use crate::report::format;
 use crate::report::pages::change::{Change, Good, count, points, relative};
 use crate::report::pages::chart::choices;
-use crate::report::pages::{built, charts};
+use crate::report::pages::{View, add_charts, built};
 use crate::report::spark::{Spark, from_zero, share, spark};
 
 /// Entries of the feed on the first page.
@@ -62,7 +62,7 @@ struct Cards {
     success_spark: Option<Spark>,
 }
 
-pub fn view(snapshot: &Snapshot, settings: &SiteSettings) -> Result<Context> {
+pub fn view(snapshot: &Snapshot, settings: &SiteSettings) -> Result<View> {
     let of = OfSystem::of(snapshot);
     let (choices, chosen) = choices(of.detailed().map(|(_, detail)| detail.ranges.as_slice()));
     let mut context = Context::new();
@@ -80,7 +80,7 @@ pub fn view(snapshot: &Snapshot, settings: &SiteSettings) -> Result<Context> {
     context.insert("more_troubled", &worst.len().saturating_sub(NAMED));
     context.insert("choices", &choices);
     context.insert("chosen", chosen);
-    context.insert("charts", &charts(&OfSystem::CHARTS, &of, chosen)?);
+    let pieces = add_charts(&mut context, &OfSystem::CHARTS, &of, chosen)?;
     context.insert("drawn", &of.drawn.len());
     context.insert("wrappers", &rows(snapshot));
     context.insert("activity", &snapshot.activity[..snapshot.activity.len().min(ACTIVITY)]);
@@ -89,7 +89,7 @@ pub fn view(snapshot: &Snapshot, settings: &SiteSettings) -> Result<Context> {
     context.insert("skipped", &snapshot.facts.sources.iter().map(|source| source.skipped).sum::<u64>());
     let failing = snapshot.facts.sources.iter().filter(|source| !source.problems.is_empty()).count();
     context.insert("failing_sources", &failing);
-    Ok(context)
+    Ok(View { context, pieces })
 }
 
 /// How long before the snapshot the newest operation ended, in words, where that is worth saying.

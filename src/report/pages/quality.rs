@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use anyhow::Result;
 use serde::Serialize;
 use tera::Context;
 
@@ -50,7 +49,7 @@ struct ProblemRow<'a> {
     count: Option<u64>,
 }
 
-pub fn view(snapshot: &Snapshot) -> Result<Context> {
+pub fn view(snapshot: &Snapshot) -> Context {
     let facts = snapshot.facts;
     let with_problems = facts.files.iter().filter(|file| !file.problems.is_empty());
     let file_problems: Vec<_> = with_problems.clone().take(FILES).map(file).collect();
@@ -68,7 +67,7 @@ pub fn view(snapshot: &Snapshot) -> Result<Context> {
     context.insert("minute_hours", &MINUTE_HOURS);
     context.insert("set_aside", &facts.set_aside);
     limits(snapshot, &mut context);
-    Ok(context)
+    context
 }
 
 /// Which limits are reached, and how much is summed as `other` for it.

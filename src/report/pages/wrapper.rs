@@ -15,7 +15,7 @@ use crate::report::format;
 use crate::report::pages::change::{Change, Good, points, relative};
 use crate::report::pages::chart::choices;
 use crate::report::pages::timeline::TimelineView;
-use crate::report::pages::{InFlightRow, SampleRow, charts};
+use crate::report::pages::{InFlightRow, SampleRow, View, add_charts};
 use crate::report::spark::{Spark, from_zero, share, spark};
 
 /// Entries of the wrapper's own feed.
@@ -55,7 +55,7 @@ struct Cards {
 }
 
 /// The page of the wrapper at that place in the snapshot.
-pub fn view(snapshot: &Snapshot, at: usize, detail: &Detail, currency: &str) -> Result<Context> {
+pub fn view(snapshot: &Snapshot, at: usize, detail: &Detail, currency: &str) -> Result<View> {
     let wrapper = &snapshot.wrappers[at];
     let (choices, chosen) = choices(std::iter::once(detail.ranges.as_slice()));
     let neighbour = |at: Option<usize>| {
@@ -73,7 +73,7 @@ pub fn view(snapshot: &Snapshot, at: usize, detail: &Detail, currency: &str) -> 
     context.insert("chosen", chosen);
     context.insert("timeline", &TimelineView::of(&detail.cells.ranges, chosen));
     let of = OfWrapper { wrapper, detail, currency };
-    context.insert("charts", &charts(&OfWrapper::CHARTS, &of, chosen)?);
+    let pieces = add_charts(&mut context, &OfWrapper::CHARTS, &of, chosen)?;
     context.insert("breakdown", &detail.breakdown);
     context.insert("errors", &error_rows(detail));
     context.insert("series", &detail.by_series);
@@ -86,7 +86,7 @@ pub fn view(snapshot: &Snapshot, at: usize, detail: &Detail, currency: &str) -> 
     context.insert("activity", &wrapper.activity[..wrapper.activity.len().min(ACTIVITY)]);
     context.insert("most_activity", &ACTIVITY);
     context.insert("more_activity", &(wrapper.activity.len() > ACTIVITY));
-    Ok(context)
+    Ok(View { context, pieces })
 }
 
 fn cards(snapshot: &Snapshot, at: usize) -> Cards {

@@ -1,10 +1,9 @@
 //! Any chart of a site as a file, by its name.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::snapshot::{DAY_HOURS, RANGES, Snapshot, WrapperReport};
-use crate::model::parallel;
 use crate::report::SiteSettings;
 use crate::report::charts::table::{OfSystem, OfWrapper, Row, names, row};
 use crate::report::charts::{Chart, rows};
@@ -95,63 +94,39 @@ pub fn chart(snapshot: &Snapshot, wanted: &Wanted, settings: &SiteSettings) -> R
 
 /// Adds `charts/<chart>.<kind>` of all wrappers and `charts/<slug>/<chart>.<kind>` of each, over the last day, in
 /// the kinds that the settings name. What of a wrapper stands already is kept.
-pub fn add(site: &mut Site, snapshot: &Snapshot, settings: &SiteSettings) -> Result<()> {
-    if settings.chart_files.is_empty() {
-        return Ok(());
-    }
-    let system = OfSystem::of(snapshot);
-    for row in &OfSystem::CHARTS {
-        let chart = captioned(row, &system, (&settings.title, day()), snapshot);
-        for (path, bytes) in drawn(&chart, &format!("charts/{}", row.name), settings)? {
-            site.add(path, bytes)?;
+pub fn add<'a>(site: &mut Site<'a>, snapshot: &'a Snapshot, settings: &'a SiteSettings) -> Result<()> {
+    for &kind in &settings.chart_files {
+        for row in &OfSystem::CHARTS {
+            let path = format!("charts/{}.{}", row.name, kind.word());
+            site.later(path, move || {
+                let of = OfSystem::of(snapshot);
+                captioned(row, &of, (&settings.title, day()), snapshot).file(kind, Look::Light)
+            })?;
         }
-    }
-    let files = parallel::map(&snapshot.wrappers, |wrapper| of_wrapper(wrapper, snapshot, settings));
-    for (wrapper, files) in snapshot.wrappers.iter().zip(files) {
-        match files? {
-            Some(files) => files.into_iter().try_for_each(|(path, bytes)| site.add(path, bytes))?,
-            None => {
-                let kept = |row: &Row<OfWrapper>| paths(&stem(wrapper, row), settings);
-                OfWrapper::CHARTS.iter().flat_map(kept).try_for_each(|path| site.keep(path))?;
-            }
+        for wrapper in &snapshot.wrappers {
+            add_wrapper(site, wrapper, kind, (snapshot, settings))?;
         }
     }
     Ok(())
 }
 
-/// Path and bytes of each file of a wrapper; `None` where they stand as they are.
-fn of_wrapper(
-    wrapper: &WrapperReport,
-    snapshot: &Snapshot,
-    settings: &SiteSettings,
-) -> Result<Option<Files>> {
-    let of = OfWrapper::of(wrapper, &settings.currency);
-    let Some(of) = of.filter(|_| !wrapper.stands) else { return Ok(None) };
-    let mut files = Vec::new();
+fn add_wrapper<'a>(
+    site: &mut Site<'a>,
+    wrapper: &'a WrapperReport,
+    kind: Kind,
+    (snapshot, settings): (&'a Snapshot, &'a SiteSettings),
+) -> Result<()> {
+    let summary = &wrapper.summary;
     for row in &OfWrapper::CHARTS {
-        let chart = captioned(row, &of, (&wrapper.summary.name, day()), snapshot);
-        files.extend(drawn(&chart, &stem(wrapper, row), settings)?);
+        let path = format!("charts/{}/{}.{}", summary.slug, row.name, kind.word());
+        match OfWrapper::of(wrapper, &settings.currency).filter(|_| !wrapper.stands) {
+            Some(of) => site.later(path, move || {
+                captioned(row, &of, (&summary.name, day()), snapshot).file(kind, Look::Light)
+            })?,
+            None => site.keep(path)?,
+        }
     }
-    Ok(Some(files))
-}
-
-type Files = Vec<(String, Vec<u8>)>;
-
-fn drawn(chart: &Captioned, stem: &str, settings: &SiteSettings) -> Result<Files> {
-    let file = |(kind, path): (&Kind, String)| -> Result<_> {
-        let bytes = chart.file(*kind, Look::Light).with_context(|| format!("drawing `{path}`"))?;
-        Ok((path, bytes))
-    };
-    settings.chart_files.iter().zip(paths(stem, settings)).map(file).collect()
-}
-
-fn paths(stem: &str, settings: &SiteSettings) -> Vec<String> {
-    settings.chart_files.iter().map(|kind| format!("{stem}.{}", kind.word())).collect()
-}
-
-/// Without the ending of its kind.
-fn stem(wrapper: &WrapperReport, row: &Row<OfWrapper>) -> String {
-    format!("charts/{}/{}", wrapper.summary.slug, row.name)
+    Ok(())
 }
 
 /// The place of the last day in the table of ranges.

@@ -27,6 +27,7 @@ pub fn publish(output: &Path, round: u32) -> String {
 }
 
 pub fn publish_facts(output: &Path, facts: &Facts) -> String {
+    let snapshot = snapshot(facts);
     let mut site = Site::default();
     let page = format!(
         "<!doctype html><title>{}</title>\n<link rel=\"stylesheet\" href=\"assets/s.css\">\n</head>{}",
@@ -44,7 +45,7 @@ pub fn publish_facts(output: &Path, facts: &Facts) -> String {
     ] {
         site.add(path, text).expect("free");
     }
-    datasets::add(&mut site, &snapshot(facts)).expect("it serialises");
+    datasets::add(&mut site, &snapshot).expect("it serialises");
     finish(site, output, facts)
 }
 
@@ -62,12 +63,14 @@ pub fn publish_files(output: &Path, facts: &Facts, paths: &[&str]) -> String {
     finish(site, output, facts)
 }
 
-fn finish(mut site: Site, output: &Path, facts: &Facts) -> String {
+fn finish(site: Site, output: &Path, facts: &Facts) -> String {
     let settings = SiteSettings { title: "Made up".to_owned(), ..SiteSettings::default() };
-    let past = dataset::add(&mut site, facts, &settings).expect("it serialises");
-    for (past, wrapper) in past.iter().zip(&facts.wrappers) {
-        site.add(past.path(), past.file(stored(&wrapper.history.minutes))).expect("the path is free");
-    }
+    let minutes = |id: &WrapperId| {
+        let wrapper = facts.wrappers.iter().find(|wrapper| wrapper.id == *id).expect("it is one of them");
+        Ok(stored(&wrapper.history.minutes))
+    };
+    let mut site = site;
+    dataset::add(&mut site, facts, &settings, &minutes).expect("it serialises");
     let stamp = Stamp { moment_ms: facts.moment_ms, last_data_ms: None, sources: Vec::new() };
     let standing = Standing::look(output).expect("it can be looked at");
     standing.publish(&site, &stamp).expect("it is written").manifest.id
